@@ -120,7 +120,7 @@ def trained_as_json(
             }
             for point in path
         ],
-        "detail": chosen_detail(train, trials).value if is_solved else None,
+        "detail": chosen_detail(train, trials).value if is_solved or trials else None,
         "detail_trials": [trial_as_json(trial) for trial in trials],
         "refit": view.run.refits if is_solved else None,
         "duration_s": max(0.0, round((job.finished_at or 0) - (job.started_at or 0), 2)),

@@ -6,6 +6,7 @@ import timm
 import torch
 from torch import Tensor, nn
 
+from core.domain.configs.choices import Detail
 from core.errors import ModelFileError
 
 
@@ -55,6 +56,7 @@ class PixelFeatures(nn.Module):
 
     mean: Tensor
     std: Tensor
+    detail = Detail.WHOLE
 
     def __init__(self, network: nn.Module, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
         super().__init__()

@@ -37,10 +37,7 @@ class StageFeatures(PixelFeatures):
 
     def pooled(self, stages: list[Tensor]) -> Tensor:
         """Maps of each stage [V * B, D_k, h, w] to features [B, D]."""
-        pooled = []
-        for maps in stages:
-            pooled += [maps.mean((2, 3)), maps.amax((2, 3))]
-        features = torch.cat(pooled, 1)  # [V * B, D]
+        features = pooled_maps(stages)  # [V * B, D]
         match self.detail:
             case Detail.WHOLE | Detail.STAGES | Detail.PLACES:
                 return features
@@ -69,11 +66,22 @@ class StageFeatures(PixelFeatures):
 
     def stages(self, images: Tensor) -> list[Tensor]:
         """The last maps of normalized images [B, 3, S, S], then those of each stage, last first."""
-        final, stages = self.network.forward_intermediates(images, norm=False)  # type: ignore[operator]
-        if stages[-1] is not final and final.ndim == 4:
-            stages = [*stages, final]
-        ordered: list[Tensor] = stages[::-1]
-        return ordered
+        return stage_maps(self.network, images)
+
+
+def stage_maps(network: nn.Module, images: Tensor) -> list[Tensor]:
+    """The last maps of normalized images, then those of each stage [B, D_k, h, w], last first."""
+    final, stages = network.forward_intermediates(images, norm=False)  # type: ignore[operator]
+    if stages[-1] is not final and final.ndim == 4:
+        stages = [*stages, final]
+    ordered: list[Tensor] = stages[::-1]
+    return ordered
+
+
+def pooled_maps(stages: list[Tensor]) -> Tensor:
+    """Means and maxima of maps [B, D_k, h, w], side by side [B, D]."""
+    pooled = [values for maps in stages for values in (maps.mean((2, 3)), maps.amax((2, 3)))]
+    return torch.cat(pooled, 1)
 
 
 class PlaceFeatures(PixelFeatures):
@@ -82,6 +90,8 @@ class PlaceFeatures(PixelFeatures):
     The maps of two middle stages, each averaged over 3 x 3 of its places, on the grid of the
     coarser one; place by place, row by row. Source: Roth et al. 2022, PatchCore.
     """
+
+    detail = Detail.PLACES
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Uint8 [B, S, S, 3] to features [B, P, C]."""

@@ -1,6 +1,6 @@
 """Networks of the recipes: what is trained, on which inputs, what becomes the model file."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,16 +10,25 @@ from torch import Tensor, nn
 
 from core.data.pixels.preprocess import normalization_constants
 from core.domain.configs.augment import AugmentConfig
+from core.domain.configs.choices import Detail
 from core.domain.configs.preprocess import PreprocessConfig
 from core.domain.configs.train import TrainConfig
 from core.errors import ConfigError
 from core.models.build import PixelFeatures, build_network, head_name, head_of
 from core.models.bundle import Tensors
 from core.models.catalog import Network
+from core.models.detail import (
+    StageFeatures,
+    feature_width,
+    features_module,
+    pooled_maps,
+    stage_maps,
+)
 from core.training.augment import augment
-from core.training.stages import stages_of, upper_part
+from core.training.stages import lower_part, stages_of, upper_part
 
 State = dict[str, Tensor]
+Pool = Callable[[Tensor], Tensor]
 _BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.SyncBatchNorm)
 
 
@@ -80,6 +89,7 @@ class TunedNetwork(nn.Module):
     Args:
         network: a timm network, or one whose lower stages were cut off.
         before: turns inputs into what the network takes.
+        pool: what the network takes to what its head takes [B, D], where that is not its own way.
         drop_rate: of the features before the head.
         frozen: modules that keep weights and statistics.
         frozen_norm: all batch statistics are kept.
@@ -90,12 +100,13 @@ class TunedNetwork(nn.Module):
         network: nn.Module,
         before: nn.Module,
         *,
+        pool: Pool | None = None,
         drop_rate: float = 0.0,
         frozen: Sequence[nn.Module] = (),
         frozen_norm: bool = False,
     ) -> None:
         super().__init__()
-        self.network, self.before = network, before
+        self.network, self.before, self._pool = network, before, pool
         self.drop = nn.Dropout(drop_rate)
         self._kept = list(frozen)
         if frozen_norm:
@@ -114,7 +125,10 @@ class TunedNetwork(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Inputs [B, …] to logits [B, C]."""
-        return self.network(self.before(inputs))  # type: ignore[no-any-return]
+        images = self.before(inputs)
+        if self._pool is None:
+            return self.network(images)  # type: ignore[no-any-return]
+        return head_of(self.network)(self._pool(images))  # type: ignore[no-any-return]
 
 
 class Normalized(nn.Module):
@@ -136,17 +150,38 @@ class Normalized(nn.Module):
 
 
 def pretrained_features(
-    network: Network, preprocess: PreprocessConfig, state: State, class_count: int
+    network: Network,
+    preprocess: PreprocessConfig,
+    state: State,
+    class_count: int,
+    detail: Detail = Detail.WHOLE,
 ) -> PixelFeatures:
     """The pretrained network with a new head of zeros for `class_count` classes."""
-    model = build_network(network.name, class_count)
-    head = f"{head_name(model)}."
-    model.load_state_dict(
-        {k: v for k, v in state.items() if not k.startswith(head)}
-        | {k: torch.zeros_like(v) for k, v in model.state_dict().items() if k.startswith(head)}
-    )
     mean, std = normalization_constants(preprocess, network.mean, network.std)
-    return PixelFeatures(model.eval(), mean, std)
+    features = empty_features(network.name, class_count, mean, std, detail)
+    model = features.network
+    head = f"{head_name(model)}."
+    own = {k: v for k, v in model.state_dict().items() if k.startswith(head)}
+    model.load_state_dict({k: v for k, v in state.items() if not k.startswith(head)} | own)
+    return features
+
+
+def empty_features(
+    name: str,
+    class_count: int,
+    mean: tuple[float, ...],
+    std: tuple[float, ...],
+    detail: Detail,
+) -> PixelFeatures:
+    """An untrained network with a head of zeros that takes the features of a detail level."""
+    network = build_network(name, class_count).eval()
+    features = features_module(network, mean, std, detail)
+    if detail is not Detail.WHOLE:
+        head = nn.Linear(feature_width(features), class_count)
+        network.set_submodule(head_name(network), head)
+    for parameter in head_of(network).parameters():
+        nn.init.zeros_(parameter)
+    return features
 
 
 def whole_classifier(
@@ -168,6 +203,7 @@ def whole_classifier(
     model = TunedNetwork(
         network,
         Normalized(features),
+        pool=_pool_of(features),
         drop_rate=config.drop_rate,
         frozen=frozen,
         frozen_norm=config.frozen_norm,
@@ -179,13 +215,58 @@ def upper_classifier(
     features: PixelFeatures, count: int, config: TrainConfig, device: torch.device
 ) -> TunedNetwork:
     """The staged recipe's model on its device: what comes after the first `count` stages."""
+    part = upper_part(features.network, count)
     model = TunedNetwork(
-        upper_part(features.network, count),
+        part,
         nn.Identity(),
+        pool=_pool_of_upper(features, part, count),
         drop_rate=config.drop_rate,
         frozen_norm=config.frozen_norm,
     )
     return model.to(device).to(memory_format=torch.channels_last)
+
+
+def upper_width(features: PixelFeatures, count: int) -> int:
+    """How many of the features [B, D], from the first on, come from after `count` stages.
+
+    Raises:
+        ConfigError: if the network cannot be divided there.
+    """
+    if not isinstance(features, StageFeatures):
+        return feature_width(features)
+    with torch.inference_mode():
+        maps = lower_part(features, count)(torch.zeros(1, 64, 64, 3, dtype=torch.uint8))
+        known = _upper_maps(features, upper_part(features.network, count), count, maps)
+    return sum(2 * int(m.shape[1]) for m in known)
+
+
+def _pool_of(features: PixelFeatures) -> Pool | None:
+    """How stages become features while a network trains: in one view, each in turn mirrored."""
+    if not isinstance(features, StageFeatures):
+        return None
+    return lambda images: pooled_maps(features.stages(images))
+
+
+def _pool_of_upper(features: PixelFeatures, part: nn.Module, count: int) -> Pool | None:
+    """The same on stored maps; what the stages below them would give is 0."""
+    if not isinstance(features, StageFeatures):
+        return None
+    width = int(head_of(part).weight.shape[1])  # type: ignore[index]
+
+    def pool(maps: Tensor) -> Tensor:
+        known = pooled_maps(_upper_maps(features, part, count, maps))
+        return nn.functional.pad(known, (0, width - known.shape[1]))
+
+    return pool
+
+
+def _upper_maps(features: StageFeatures, part: nn.Module, count: int, maps: Tensor) -> list[Tensor]:
+    """The maps of the stages after the first `count`, the last first; and the stored ones."""
+    found = stage_maps(part, maps)
+    upper = [item for item in found if item is not maps]
+    last = stages_of(features.network)[count - 1][-1]
+    is_a_stage = any(info["module"] == last for info in features.network.feature_info)  # type: ignore[union-attr]
+    return [*upper, maps] if is_a_stage else upper
 
 
 def set_head(

@@ -35,16 +35,14 @@ class Gain:
         return self.mean > -_TWO_TO_ONE * self.standard_error
 
 
-def gain_of(
-    before: JudgedPoint, after: JudgedPoint, groups: NDArray[np.int64], weights: Floats
-) -> Gain:
+def gain_of(before: Floats, after: Floats, groups: NDArray[np.int64], weights: Floats) -> Gain:
     """What the second way brings on the same images, compared image by image.
 
     Images of one group show the same part, so that the standard error is that of the sums over
     groups. Differences of pairs vary far less than the losses themselves.
 
     Args:
-        before: of the first way.
+        before: log losses [N] of the first way; NaN where a class was never seen.
         after: of the second way.
         groups: [N].
         weights: [N], above 0, how much each image counts, as in the loss that is minimized.
@@ -52,16 +50,16 @@ def gain_of(
     Source: Nadeau and Bengio 2003, "Inference for the Generalization Error", for why folds alone
     are too few to tell.
     """
-    known = np.isfinite(before.losses) & np.isfinite(after.losses)
+    known = np.isfinite(before) & np.isfinite(after)
     if not known.any():
         return Gain(0.0, 0.0, 0.0)
     shares = weights[known] / weights[known].sum()
-    differences = before.losses[known] - after.losses[known]
+    differences = before[known] - after[known]
     number = np.unique(groups[known], return_inverse=True)[1]
     mean = float((shares * differences).sum())
     sums = np.bincount(number, shares * (differences - mean))
     count = len(sums)
-    loss = float((shares * before.losses[known]).sum())
+    loss = float((shares * before[known]).sum())
     error = float((sums**2).sum() * count / max(1, count - 1)) ** 0.5
     return Gain(mean, error, mean / loss if loss > 0 else 0.0)
 

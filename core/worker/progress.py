@@ -160,7 +160,7 @@ def _training_weights(work: Work) -> dict[Phase, tuple[float, float]]:
                 Phase.PREPARING_NETWORK: (0.6, 0),
                 Phase.FEATURES: (0.3, 3.5 * work.views),
                 Phase.PENALTY: (0.3, 2.5),
-                **({Phase.COMPARING: (1.0, 4.0 * work.more_views)} if work.more_views else {}),
+                **_comparing(work),
                 Phase.FITTING: (0.1, 0.8),
                 Phase.CROSS_VALIDATING: (0.2, 1.2),
             }
@@ -169,6 +169,7 @@ def _training_weights(work: Work) -> dict[Phase, tuple[float, float]]:
                 Phase.PREPARING_NETWORK: (0.6, 0),
                 Phase.FEATURES: (0.3, 3.5),
                 Phase.PENALTY: (0.3, 2.5),
+                **_comparing(work),
                 Phase.FITTING: (0.1, 0.8),
                 Phase.ACTIVATIONS: (1.0, 4.0 * work.versions),
                 Phase.TRAINING: (0.5, 9.0 * work.epochs),
@@ -180,6 +181,7 @@ def _training_weights(work: Work) -> dict[Phase, tuple[float, float]]:
                 Phase.PREPARING_NETWORK: (0.6, 0),
                 Phase.FEATURES: (0.3, 3.5),
                 Phase.PENALTY: (0.3, 2.5),
+                **_comparing(work),
                 Phase.FITTING: (0.1, 0.8),
                 Phase.TRAINING: (0.5, 45.0 * work.epochs),
                 Phase.PREPARING_MODEL: (2.0, 0),
@@ -195,6 +197,10 @@ def _training_weights(work: Work) -> dict[Phase, tuple[float, float]]:
             }
         case _:
             assert_never(work.recipe)
+
+
+def _comparing(work: Work) -> dict[Phase, tuple[float, float]]:
+    return {Phase.COMPARING: (1.0, 4.0 * work.more_views)} if work.more_views else {}
 
 
 def share_of(plan: Plan, phase: str, within: float) -> float | None:

@@ -6,9 +6,12 @@ RECIPES = {
     Recipe.QUICK: ("Quick", "Trains the last layer: minutes on any CPU."),
     Recipe.STAGED: (
         "Staged",
-        "Trains the upper layers, too: slower than quick, and not always better.",
+        "Goes on from the quick model with the upper layers; kept if that pays on validation.",
     ),
-    Recipe.FULL: ("Full", "Trains all layers: for images unlike photographs, slow without a GPU."),
+    Recipe.FULL: (
+        "Full",
+        "Goes on with all layers, for images unlike photographs; kept likewise. Slow on a CPU.",
+    ),
     Recipe.GOOD_ONLY: (
         "Good only",
         "Learns what good images look like, and finds whatever is unlike them: for lines that have "

@@ -29,6 +29,9 @@ def numbers_and_charts(workspace: Workspace, view: RunView, job: Job) -> None:
         return
     run_live.numbers(view, job, curve)
     run_live.charts(workspace, view, job.status, curve)
+    if tried := runs.detail_trials(workspace, view.run.id):
+        with st.expander("The model it started from", icon=":material/start:"):
+            _details_tried(workspace, view, tried)
 
 
 def _detector(workspace: Workspace, view: RunView, job: Job) -> None:

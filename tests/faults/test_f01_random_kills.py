@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core.domain.configs.choices import Recipe
+from core.domain.configs.choices import KeptEpoch, Recipe
 from core.domain.configs.train import recipe_defaults
 from core.domain.datasets import LabelSource
 from core.domain.jobs import Job, JobKind, JobStatus
@@ -159,7 +159,11 @@ class Victim:
     def training(self) -> None:
         """A training is killed several times; its weights are those of an undisturbed one."""
         config = replace(
-            recipe_defaults(Recipe.FULL, DEFAULT_NETWORK), epochs=3, batch_size=8, device="cpu"
+            recipe_defaults(Recipe.FULL, DEFAULT_NETWORK),
+            kept_epoch=KeptEpoch.LAST,
+            epochs=3,
+            batch_size=8,
+            device="cpu",
         )
         preprocess = replace(self.trained.run.run.preprocess, image_size_px=32)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from core.domain.configs.choices import Recipe
+from core.domain.configs.choices import KeptEpoch, Recipe
 from core.domain.configs.train import recipe_defaults
 from core.domain.jobs import JobStatus
 from core.models.catalog import DEFAULT_NETWORK
@@ -69,7 +69,12 @@ def test_app_and_worker_are_killed_and_one_click_resumes(trained, tmp_path, monk
     view = runs.start_training(
         workspace,
         trained.dataset.id,
-        replace(recipe_defaults(Recipe.FULL, DEFAULT_NETWORK), epochs=8, device="cpu"),
+        replace(
+            recipe_defaults(Recipe.FULL, DEFAULT_NETWORK),
+            kept_epoch=KeptEpoch.LAST,
+            epochs=8,
+            device="cpu",
+        ),
         preprocess=replace(trained.run.run.preprocess, image_size_px=32),
         name="killed",
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core.domain.configs.choices import Recipe
+from core.domain.configs.choices import KeptEpoch, Recipe
 from core.domain.configs.train import recipe_defaults
 from core.domain.jobs import JobStatus
 from core.models.bundle import read_tensors
@@ -77,6 +77,7 @@ def test_a_killed_process_ends_the_run_with_its_cause_and_it_resumes_bit_for_bit
     copy = copy_of(trained.workspace, tmp_path / "copy")
     config = replace(
         recipe_defaults(Recipe.FULL, DEFAULT_NETWORK),
+        kept_epoch=KeptEpoch.LAST,
         epochs=12,
         batch_size=8,
         device="cpu",

@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from core.domain.configs.choices import Recipe
+from core.domain.configs.choices import KeptEpoch, Recipe
 from core.domain.configs.train import recipe_defaults
 from core.domain.jobs import JobStatus
 from core.models.bundle import read_tensors
@@ -42,6 +42,7 @@ def test_five_pauses_at_any_moment_change_nothing(trained, tmp_path, monkeypatch
     workspace = copy_of(trained.workspace, tmp_path / "paused")
     config = replace(
         recipe_defaults(Recipe.FULL, DEFAULT_NETWORK),
+        kept_epoch=KeptEpoch.LAST,
         epochs=60,
         patience=12,
         warm_up=0.2,

@@ -3,12 +3,13 @@
 from typing import assert_never
 
 from core.domain.configs.augment import AugmentConfig
-from core.domain.configs.choices import OptimizerName, Recipe, ScheduleName
+from core.domain.configs.choices import DetailChoice, OptimizerName, Recipe, ScheduleName
 from core.domain.configs.preprocess import PreprocessConfig
 from core.domain.configs.train import TrainConfig
 from core.domain.depth import LEVEL_SETTINGS
 from core.domain.settings import Setting, Value, settings_of
 from core.domain.training import TrainingRun
+from core.errors import ConfigError
 
 _ALWAYS = {"recipe", "network", "class_weights", "label_smoothing", "seed", "device", "start_model"}
 _SOLVED = {"penalty", "refit", "detail"}
@@ -24,7 +25,7 @@ _FORMER_STEPS = {
     "patience",
     "momentum",
 }
-_OF_QUICK = {"refit", "detail"}
+_OF_QUICK = {"refit"}
 # What runs of earlier versions did not have: listed where it is on.
 _LATER = {"unfamiliar_rate"}
 _OF_STAGED = {"stored_versions"}
@@ -81,6 +82,20 @@ def recipe_is_trained(recipe: Recipe) -> bool:
             assert_never(recipe)
 
 
+def trained_detail(train: TrainConfig) -> DetailChoice:
+    """The detail level below which a network is trained on.
+
+    Raises:
+        ConfigError: if it was told, and cannot be trained.
+    """
+    if train.detail is DetailChoice.TILES:
+        raise ConfigError(
+            "Tiles are a detail level of the recipe quick: a network is not trained on quarters.",
+            "Choose the detail auto or stages, or the recipe quick.",
+        )
+    return train.detail.trained
+
+
 def acting_settings(
     train: TrainConfig, augment: AugmentConfig, *, has_epochs: bool = False
 ) -> frozenset[str]:
@@ -104,7 +119,7 @@ def acting_settings(
         names -= _OF_STEPS
     names -= set() if train.checkpoint_interval else {"checkpoint_limit"}
     if recipe_is_trained(train.recipe) and not train.start_from_head:
-        names -= {"penalty"}
+        names -= {"penalty", "detail"}
     return names if augment.probability > 0 else names - _CHANGES
 
 
@@ -118,6 +133,7 @@ def acted_on(run: TrainingRun, *, has_epochs: bool) -> list[tuple[Setting, Value
     if run.preprocess.levels is None:
         names -= set(LEVEL_SETTINGS)
     later = (_FINE_TUNING - _ALWAYS - _FORMER_STEPS - _SOLVED) | _LATER_CHANGES | _LATER
+    later |= {"detail"} if recipe_is_trained(run.train.recipe) else set()
     names -= {
         item.name
         for config in (run.train, run.augment)

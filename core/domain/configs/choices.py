@@ -133,6 +133,11 @@ class Detail(StrEnum):
         return 2 if self is Detail.TILES else 1
 
     @property
+    def trains(self) -> bool:
+        """Whether a network can be trained on, below such features."""
+        return self in (Detail.WHOLE, Detail.STAGES, Detail.MIRRORED)
+
+    @property
     def views(self) -> int:
         """How often the network runs for one image."""
         return {
@@ -145,7 +150,7 @@ class Detail(StrEnum):
 
 
 class DetailChoice(StrEnum):
-    """How the quick recipe gets its detail level: told, or chosen by cross-validation.
+    """How a run gets its detail level: told, or chosen by cross-validation.
 
     Auto compares what one pass of the network over the whole image gives; auto_tiles compares
     tiles as well, which take five passes over more pixels. Mirror images are compared only where a
@@ -182,6 +187,15 @@ class DetailChoice(StrEnum):
                 return (Detail(self.value),)
             case _:
                 assert_never(self)
+
+    @property
+    def trained(self) -> "DetailChoice":
+        """What to compare where a network is trained on below the features."""
+        without = {
+            DetailChoice.AUTO_TILES: DetailChoice.AUTO,
+            DetailChoice.AUTO_MIRRORED_TILES: DetailChoice.AUTO_MIRRORED,
+        }
+        return without.get(self, self)
 
     @property
     def with_mirrored(self) -> "DetailChoice":

@@ -39,8 +39,8 @@ class LearningConfig:
     start_from_head: bool = setting(
         False,
         "Start from the solved head",
-        "First solve the last layer as the quick recipe does, then train on. The model is then "
-        "never worse on the validation images than at this start.",
+        "First make the model of the quick recipe, then train on. The model is then never worse on "
+        "the validation images than at this start.",
         group=SettingGroup.MODEL,
     )
     frozen_stages: int = setting(
@@ -369,11 +369,13 @@ def _fine_tuning(usual: TrainConfig, *, epochs: int) -> TrainConfig:
     """From the solved head on, gently: it is right already (Kumar et al. 2022, LP-FT)."""
     return replace(
         usual,
+        detail=DetailChoice.AUTO,
         start_from_head=True,
         frozen_norm=True,
         epochs=epochs,
-        learning_rate=0.0005,
+        learning_rate=0.0002,
         layer_decay=0.8,
+        mixup=0.4,
         optimizer=OptimizerName.ADAMW,
         weight_decay=0.02,
         warm_up=0.1,

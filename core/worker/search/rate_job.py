@@ -23,8 +23,7 @@ from core.training.loop.steps import set_learning_rate
 from core.worker.session import JobSession
 from core.worker.training.data import TrainingData, load_training_data
 from core.worker.training.fine_tuning import Task, upper_task, whole_task
-from core.worker.training.model import network_of
-from core.worker.training.solved_start import start_from_head
+from core.worker.training.solved_start import started
 
 STEPS = 60
 _LOWEST, _HIGHEST = 1e-6, 1.0
@@ -60,9 +59,7 @@ def run(session: JobSession) -> None:
 def ramp(session: JobSession, material: TrainingData) -> Iterator[RatePoint]:
     """The smoothed training loss of each step, with learning rates growing by one factor."""
     config, device = material.run.train, material.device
-    module = network_of(session, material)
-    if config.start_from_head and not config.start_model:
-        start_from_head(session, material, module)
+    module = started(session, material, goes_on=False)
     task = _task(session, material, module)
     model, examples = task.model, task.examples(Subset.TRAIN)
     optimizer = new_state(model, config, device).optimizer

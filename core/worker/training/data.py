@@ -141,13 +141,13 @@ def _first_detail(train: TrainConfig) -> Detail:
         case Recipe.GOOD_ONLY:
             return Detail.PLACES
         case Recipe.STAGED | Recipe.FULL:
-            return Detail.WHOLE
+            return Detail.WHOLE  # every level below which a network is trained takes these pixels
         case _:
             assert_never(train.recipe)
 
 
 def _work(images: int, train: TrainConfig) -> Work:
-    levels = train.detail.levels if train.recipe is Recipe.QUICK else (Detail.WHOLE,)
+    levels = (Detail.WHOLE,) if train.recipe is Recipe.GOOD_ONLY else train.detail.levels
     return Work(
         images,
         train.epochs,

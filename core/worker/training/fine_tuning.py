@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from core.domain.configs.choices import Detail
 from core.domain.configs.written import class_factors
 from core.domain.jobs import JobStatus, Phase
 from core.domain.splits import Subset
@@ -33,10 +34,10 @@ from core.worker.session import JobSession, StopRequested
 from core.worker.training.data import TrainingData
 from core.worker.training.group import processes_of, together
 from core.worker.training.lower_stages import stored_maps
-from core.worker.training.model import TrainedModel, network_of, predictor_of, unfamiliar_by
+from core.worker.training.model import TrainedModel, predictor_of, unfamiliar_by
 from core.worker.training.precision import keep_precision, measured_precision
 from core.worker.training.record import begin_record, end_record, note_setup
-from core.worker.training.solved_start import start_from_head
+from core.worker.training.solved_start import known_detail, started
 
 
 @dataclass
@@ -52,7 +53,7 @@ def full(session: JobSession, material: TrainingData) -> TrainedModel:
     """All weights, on augmented pixels from the cache."""
     repeat_exactly(material.device, wanted=material.run.train.deterministic)
     saved = _saved_state(session, material)
-    module = _started(session, material, saved)
+    module = started(session, material, goes_on=saved.state is not None)
     return _trained(session, material, whole_task(material, module), saved)
 
 
@@ -64,7 +65,7 @@ def staged(session: JobSession, material: TrainingData) -> TrainedModel:
     """
     repeat_exactly(material.device, wanted=material.run.train.deterministic)
     saved = _saved_state(session, material)
-    module = _started(session, material, saved)
+    module = started(session, material, goes_on=saved.state is not None)
     return _trained(session, material, upper_task(session, material, module), saved)
 
 
@@ -136,18 +137,6 @@ def _as_named_today(weights: dict[str, Any]) -> dict[str, Any]:
     return {k.removeprefix("features."): v for k, v in weights.items() if k not in constants}
 
 
-def _started(session: JobSession, material: TrainingData, saved: _Saved) -> PixelFeatures:
-    """The network to start from, with the solved head where one was asked for.
-
-    A run that goes on needs none, and an own model as start brings its head along.
-    """
-    module = network_of(session, material)
-    config = material.run.train
-    if config.start_from_head and not config.start_model and saved.state is None:
-        start_from_head(session, material, module)
-    return module
-
-
 def _trained(
     session: JobSession, material: TrainingData, task: Task, saved: _Saved
 ) -> TrainedModel:
@@ -162,12 +151,12 @@ def _trained(
     if stopped_at is None:
         _keep_ends(session, material, task, state)
     task.model.load_state_dict(weights)
-    head = head_name(task.module.network)
+    head, detail = head_name(task.module.network), task.module.detail
     tensors = recipes.numpy_state(task.module.network)
     end_record(session, material, tensors, state)
     task.model, task.module, state = None, None, None  # type: ignore[assignment]
     gc.collect()
-    return _finished(session, material, tensors, head, stopped_at=stopped_at)
+    return _finished(session, material, tensors, head, detail, stopped_at=stopped_at)
 
 
 def of_checkpoint(session: JobSession, material: TrainingData, key: str) -> TrainedModel:
@@ -182,9 +171,9 @@ def of_checkpoint(session: JobSession, material: TrainingData, key: str) -> Trai
     session.report(Phase.LOADING_NETWORK, 0, 0)
     head = head_name(build_network(material.network.name, material.class_count))
     can_go_on = session.job.payload.get("run_was") != JobStatus.COMPLETED
-    made = _finished(
-        session, material, tensors, head, stopped_at=checkpoint.epoch if can_go_on else None
-    )
+    stopped_at = checkpoint.epoch if can_go_on else None
+    detail = known_detail(session, material)
+    made = _finished(session, material, tensors, head, detail, stopped_at=stopped_at)
     return replace(made, checkpoint=checkpoint.epoch)
 
 
@@ -193,17 +182,19 @@ def _finished(
     material: TrainingData,
     tensors: Tensors,
     head: str,
+    detail: Detail,
     *,
     stopped_at: int | None,
 ) -> TrainedModel:
     """A network whose training is over, with its confidences as they will be predicted."""
-    predictor = predictor_of(session, material, tensors, head)
+    predictor = predictor_of(session, material, tensors, head, detail)
     features = _features(session, material, predictor)
     return TrainedModel(
         tensors,
         head,
         {s: predictor.probabilities_of_features(rows) for s, rows in features.items()},
         stopped_at=stopped_at,
+        detail=detail,
         unfamiliar=unfamiliar_by(
             material,
             material.subsets[Subset.TRAIN],
@@ -272,7 +263,8 @@ def _fit(session: JobSession, material: TrainingData, task: Task, saved: _Saved)
     )
     begin_record(session, material, threads=torch.get_num_threads(), processes=world)
     train, validation = task.examples(Subset.TRAIN), task.examples(Subset.VALIDATION)
-    with together(material, state, train, validation, world=world) as ranks:
+    detail = task.module.detail
+    with together(material, state, train, validation, detail=detail, world=world) as ranks:
         _run_loop(session, material, task, state, saved, train, validation, ranks)
     session.flush_epochs()
     if state.stopped and not (state.best_weights and session.accept_stop()):

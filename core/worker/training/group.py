@@ -22,6 +22,7 @@ import torch
 from torch import distributed
 
 from core.data.pixels.preprocess import normalization_constants
+from core.domain.configs.choices import Detail
 from core.domain.configs.stored import config_to_json
 from core.domain.configs.train import TrainConfig
 from core.domain.configs.written import class_factors
@@ -72,6 +73,7 @@ def together(
     train: Examples,
     validation: Examples,
     *,
+    detail: Detail,
     world: int,
 ) -> Iterator[Ranks]:
     """The processes of a training, started and met; they end with the block.
@@ -81,6 +83,7 @@ def together(
         state: from which all begin.
         train: examples to learn from.
         validation: examples to choose the epoch by.
+        detail: what the network's features are made from.
         world: how many processes, this one included.
 
     Raises:
@@ -93,7 +96,8 @@ def together(
     with tempfile.TemporaryDirectory(prefix="touchstone-group-") as place:
         folder = Path(place)
         own_threads = max(1, threads // world)
-        _describe(folder, material, train, validation, world=world, threads=own_threads)
+        about = {"detail": detail.value, "world": world, "threads": own_threads}
+        _describe(folder, material, train, validation, about)
         torch.save(state.to_checkpoint(), folder / STATE)
         helpers = _Helpers(folder, world)
         torch.set_num_threads(own_threads)
@@ -134,14 +138,12 @@ def _describe(
     material: TrainingData,
     train: Examples,
     validation: Examples,
-    *,
-    world: int,
-    threads: int,
+    about: dict[str, str | int],
 ) -> None:
     """Write down what the helpers need to build network and examples."""
     run, network = material.run, material.network
     mean, std = normalization_constants(run.preprocess, network.mean, network.std)
-    task = {
+    task: dict[str, object] = {
         "train": config_to_json(run.train),
         "augment": config_to_json(run.augment),
         "network": network.name,
@@ -149,9 +151,8 @@ def _describe(
         "mean": mean,
         "std": std,
         "factors": list(class_factors(run.train.class_penalties, material.dataset.class_names)),
-        "world": world,
-        "threads": threads,
         "device": material.device.type,
+        **about,
     }
     for subset, examples in ((Subset.TRAIN, train), (Subset.VALIDATION, validation)):
         match examples:

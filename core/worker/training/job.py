@@ -4,6 +4,7 @@ import importlib
 import threading
 from typing import assert_never
 
+from core.domain.configs.acting import recipe_is_trained
 from core.domain.configs.choices import Recipe
 from core.worker.session import JobSession
 from core.worker.training.data import TrainingData, load_training_data
@@ -20,9 +21,14 @@ def run(session: JobSession) -> None:
     if key := session.job.payload.get("checkpoint"):
         from core.worker.training.fine_tuning import of_checkpoint
 
-        store_model(session, material, of_checkpoint(session, material, str(key)))
+        made = of_checkpoint(session, material, str(key))
     else:
-        store_model(session, material, trained(session, material))
+        made = trained(session, material)
+        if recipe_is_trained(material.run.train.recipe):
+            from core.worker.training.solved_start import better_of
+
+            made = better_of(session, material, made)
+    store_model(session, material, made)
 
 
 def trained(session: JobSession, material: TrainingData) -> TrainedModel:

@@ -18,7 +18,7 @@ from core.data.pixels.cache import RowCache
 from core.domain.configs.choices import Detail
 from core.domain.jobs import Phase
 from core.domain.splits import Subset
-from core.domain.training import DetailTrial, PenaltyPoint, chosen_penalty
+from core.domain.training import DetailTrial, PenaltyPoint, chosen_detail, chosen_penalty
 from core.errors import ConfigError
 from core.models.backbone import Backbone
 from core.store import runs
@@ -65,6 +65,23 @@ def choose_level(session: JobSession, data: TrainingData, backbone: Backbone) ->
             report = _part_of_comparison(session, data, detail)
             search.try_level(detail, cache, report, Phase.COMPARING)
     return search.best
+
+
+def same_level(session: JobSession, data: TrainingData, backbone: Backbone) -> ChosenLevel | None:
+    """The level that the run began with, from what it stored then; None if it stored nothing.
+
+    Raises:
+        StopRequested: if a stop was requested.
+    """
+    config = data.run.train
+    with connect(session.workspace) as db:
+        path = runs.penalty_path_of(db, data.run.id)
+        detail = chosen_detail(config, runs.detail_trials_of(db, data.run.id))
+    if not path and config.penalty == 0:
+        return None
+    session.report(Phase.PREPARING_NETWORK, 0, 0)
+    features = _Search(session, data, backbone).features_of(detail)
+    return ChosenLevel(detail, features, chosen_penalty(config, path))
 
 
 def _pixels(session: JobSession, data: TrainingData, detail: Detail) -> RowCache | None:
@@ -144,6 +161,11 @@ class _Search:
             self._best, self._judged, self._path = level, point, path
         self._store()
 
+    def features_of(self, detail: Detail) -> NDArray[np.float32]:
+        """The features [N, D] of all images at a level that takes the usual pixels."""
+        report = reporter(self._session, Phase.FEATURES)
+        return self._features(detail, self._source(detail), self._data.cache, report)
+
     def _source(self, detail: Detail) -> FeatureSource:
         preprocess = self._data.run.preprocess.at_detail(detail)
         runtimes = self._session.workspace.runtimes
@@ -178,7 +200,7 @@ class _Search:
         if before is None or after is None:
             return None
         task = head_task(self._data, level.features).only(self._rows)
-        return gain_of(before, after, task.groups, image_weights(task))
+        return gain_of(before.losses, after.losses, task.groups, image_weights(task))
 
     @property
     def _rows(self) -> NDArray[np.intp]:

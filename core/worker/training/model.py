@@ -96,7 +96,7 @@ def unfamiliar_by(
     )
 
 
-def network_of(session: JobSession, material: TrainingData) -> "PixelFeatures":
+def network_of(session: JobSession, material: TrainingData, detail: Detail) -> "PixelFeatures":
     """The network that a run starts from: pretrained with an empty head, or an own model."""
     from core.models.weights import pretrained_state
     from core.training import recipes
@@ -105,7 +105,7 @@ def network_of(session: JobSession, material: TrainingData) -> "PixelFeatures":
     run = material.run
     state = pretrained_state(material.network, session.workspace.weights)
     features = recipes.pretrained_features(
-        material.network, run.preprocess, state, material.class_count
+        material.network, run.preprocess, state, material.class_count, detail
     )
     if run.train.start_model:
         from core.worker.training.start import load_start_model
@@ -115,11 +115,15 @@ def network_of(session: JobSession, material: TrainingData) -> "PixelFeatures":
 
 
 def predictor_of(
-    session: JobSession, material: TrainingData, tensors: Tensors, head: str
+    session: JobSession,
+    material: TrainingData,
+    tensors: Tensors,
+    head: str,
+    detail: Detail = Detail.WHOLE,
 ) -> Predictor:
     """The trained network as it will be used, on the device of the run."""
     session.report(Phase.PREPARING_MODEL, 0, 0)
-    card = model_card(material, head, "")
+    card = model_card(material, head, "", detail)
     return Predictor(
         card, tensors, runtimes=session.workspace.runtimes, device=material.device_name
     )

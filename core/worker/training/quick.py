@@ -30,7 +30,30 @@ def quick(session: JobSession, material: TrainingData) -> TrainedModel:
     if material.run.train.start_model:
         backbone = start_backbone(session, material.run, backbone)
     level = choose_level(session, material, backbone)
-    head, validation = _solved(session, material, level)
+    return solved_model(session, material, backbone, level, refits=material.run.refits)
+
+
+def solved_model(
+    session: JobSession,
+    material: TrainingData,
+    backbone: Backbone,
+    level: ChosenLevel,
+    *,
+    refits: bool,
+) -> TrainedModel:
+    """The model of a detail level.
+
+    Args:
+        session: of the job.
+        material: of the run.
+        backbone: that made the features.
+        level: with features and penalty.
+        refits: whether it learns from the validation images, too.
+
+    Raises:
+        StopRequested: if a stop was requested.
+    """
+    head, validation = _solved(session, material, level, refits=refits)
     probabilities = {
         subset: probabilities_by(head.weight, head.bias, level.features[positions])
         for subset, positions in material.subsets.items()
@@ -53,7 +76,7 @@ def quick(session: JobSession, material: TrainingData) -> TrainedModel:
 
 
 def _solved(
-    session: JobSession, data: TrainingData, level: ChosenLevel
+    session: JobSession, data: TrainingData, level: ChosenLevel, *, refits: bool
 ) -> tuple[LinearHead, NDArray[np.float32] | None]:
     """The released head, and what validates it.
 
@@ -64,7 +87,7 @@ def _solved(
     train, validation = (data.subsets[s] for s in (Subset.TRAIN, Subset.VALIDATION))
     check = stop_check(session)
     session.report(Phase.FITTING, 0, 0)
-    if not data.run.refits:
+    if not refits:
         return fit_head(task.only(train), level.penalty, on_step=check), None
     both = np.concatenate([train, validation])
     head = fit_head(task.only(both), level.penalty, on_step=check)

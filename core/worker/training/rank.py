@@ -17,11 +17,10 @@ from numpy.lib.format import open_memmap
 from torch import distributed
 
 from core.domain.configs.augment import AugmentConfig
-from core.domain.configs.choices import Recipe
+from core.domain.configs.choices import Detail, Recipe
 from core.domain.configs.stored import config_from_json
 from core.domain.configs.train import TrainConfig
 from core.domain.splits import Subset
-from core.models.build import PixelFeatures, build_network
 from core.training import recipes
 from core.training.engine import Examples, fit
 from core.training.loop.ranks import Ranks
@@ -49,19 +48,24 @@ def main(folder: Path, rank: int) -> None:
     torch.set_num_threads(task["threads"])
     device = torch.device(f"cuda:{rank}" if task["device"] == "cuda" else task["device"])
     repeat_exactly(device, wanted=config.deterministic)
-    network = build_network(task["network"], task["class_count"]).eval()
-    module = PixelFeatures(network, tuple(task["mean"]), tuple(task["std"]))
+    module = recipes.empty_features(
+        task["network"],
+        task["class_count"],
+        tuple(task["mean"]),
+        tuple(task["std"]),
+        Detail(task["detail"]),
+    )
     match config.recipe:
         case Recipe.FULL:
             model = recipes.whole_classifier(module, config, device)
         case Recipe.STAGED:
-            count = stages_to_store(network, config.frozen_stages)
+            count = stages_to_store(module.network, config.frozen_stages)
             model = recipes.upper_classifier(module, count, config, device)
         case Recipe.QUICK | Recipe.GOOD_ONLY:
             raise ValueError("this recipe has no steps")
         case _:
             assert_never(config.recipe)
-    state = new_state(model, config, device, stage_parameters(network))
+    state = new_state(model, config, device, stage_parameters(module.network))
     state.restore(torch.load(folder / STATE, map_location="cpu", weights_only=True))
     meet(folder, rank, task["world"], device)
     lines = fit(

@@ -1,51 +1,117 @@
-"""The start of staged and full: the head that the quick recipe would solve."""
+"""Staged and full start from what quick would make, and end with it unless training on paid."""
 
 import numpy as np
+from numpy.typing import NDArray
 
-from core.domain.configs.choices import Detail
+from core.domain.configs.choices import Detail, KeptEpoch, Recipe
+from core.domain.configs.train import TrainConfig
 from core.domain.jobs import Phase
 from core.domain.splits import Subset
-from core.domain.training import PenaltyPoint, chosen_penalty
+from core.domain.training import chosen_detail
 from core.models.build import PixelFeatures
+from core.store import runs
+from core.store.database import connect
 from core.training import recipes
-from core.training.cross_validation import penalty_path
-from core.training.linear_head import fit_head
-from core.worker.features import FeatureSource, dataset_features, pretrained
+from core.training.linear_head import Floats, fit_head, image_weights
+from core.training.stages import stages_to_store
+from core.training.trials import gain_of
+from core.worker.features import pretrained
 from core.worker.session import JobSession
 from core.worker.training.data import TrainingData
-from core.worker.training.levels import head_task, stop_check
+from core.worker.training.levels import ChosenLevel, choose_level, head_task, same_level, stop_check
+from core.worker.training.model import TrainedModel, network_of
+from core.worker.training.quick import solved_model
+from core.worker.training.record import note_setup
+from core.worker.training.start import start_detail
 
-_USUAL_POINTS = 9
+_LEAST_CONFIDENCE = 1e-30
 
 
-def start_from_head(session: JobSession, data: TrainingData, module: PixelFeatures) -> float:
-    """Solve the last layer on the training images and put it into the network; gives its penalty.
+def started(session: JobSession, data: TrainingData, *, goes_on: bool) -> PixelFeatures:
+    """The network to start from, with the solved head where one was asked for.
+
+    A run that goes on needs none, and an own model as start brings its head along.
 
     Raises:
         StopRequested: if a stop was requested.
     """
-    positions = data.subsets[Subset.TRAIN]
-    wanted = np.sort(np.concatenate([positions, data.subsets[Subset.VALIDATION]]))
-    backbone = pretrained(session, data.network)
-    session.report(Phase.PREPARING_NETWORK, 0, 0)
-    source = FeatureSource(
-        backbone,
-        data.run.preprocess,
-        Detail.WHOLE,
-        data.device_name,
-        session.workspace.runtimes,
-    )
     config = data.run.train
-    task = head_task(data, dataset_features(session, data.cache, wanted, source)).only(positions)
-    check = stop_check(session)
-    path: list[PenaltyPoint] = []
-    session.report(Phase.PENALTY, 0, _USUAL_POINTS)
-    if config.penalty == 0:
-        for point in penalty_path(task, on_step=check):
-            path.append(point)
-            session.report(Phase.PENALTY, len(path), max(_USUAL_POINTS, len(path) + 1))
-    penalty = chosen_penalty(config, path)
+    if goes_on or config.start_model or not config.start_from_head:
+        return network_of(session, data, known_detail(session, data))
+    level = choose_level(session, data, pretrained(session, data.network))
+    module = network_of(session, data, level.detail)
+    _solve(session, data, module, level)
+    return module
+
+
+def known_detail(session: JobSession, data: TrainingData) -> Detail:
+    """The detail level of a run that has begun, or that compares none."""
+    if data.run.train.start_model:
+        return start_detail(session, data.run)
+    with connect(session.workspace) as db:
+        return chosen_detail(data.run.train, runs.detail_trials_of(db, data.run.id))
+
+
+def _solve(
+    session: JobSession, data: TrainingData, module: PixelFeatures, level: ChosenLevel
+) -> None:
+    """Put the solved head into a network; what a staged run stores no maps for has no weight."""
+    features = level.features
+    if data.run.train.recipe is Recipe.STAGED:
+        count = stages_to_store(module.network, data.run.train.frozen_stages)
+        features = np.ascontiguousarray(features[:, : recipes.upper_width(module, count)])
+    task = head_task(data, features).only(data.subsets[Subset.TRAIN])
     session.report(Phase.FITTING, 0, 0)
-    head = fit_head(task, penalty, on_step=check)
-    recipes.set_head(module, head.weight, head.bias)
-    return penalty
+    head = fit_head(task, level.penalty, on_step=stop_check(session))
+    missing = level.features.shape[1] - features.shape[1]
+    recipes.set_head(module, np.pad(head.weight, ((0, 0), (0, missing))), head.bias)
+
+
+def better_of(session: JobSession, material: TrainingData, made: TrainedModel) -> TrainedModel:
+    """A trained model, or the quick one it started from unless training it on paid.
+
+    Both are judged on the validation images, of which neither has learned: the trained one is kept
+    at odds of two to one for it. Why not by the better figure: the quick model learns from the
+    validation images as well once it is chosen, and few images tell little.
+
+    Raises:
+        StopRequested: if a stop was requested.
+    """
+    if made.stopped_at is not None or not _starts_from_quick(material.run.train):
+        return made
+    backbone = pretrained(session, material.network)
+    level = same_level(session, material, backbone)
+    if level is None:
+        return made
+    train, validation = (material.subsets[s] for s in (Subset.TRAIN, Subset.VALIDATION))
+    task = head_task(material, level.features)
+    head = fit_head(task.only(train), level.penalty, on_step=stop_check(session))
+    judged = task.only(validation)
+    before = _losses(head.probabilities(judged.features), judged.targets)
+    after = _losses(made.probabilities[Subset.VALIDATION], judged.targets)
+    weights = image_weights(judged)
+    if gain_of(before, after, judged.groups, weights).pays(slower=True):
+        return made
+    losses = {"start_log_loss": _mean(before, weights), "trained_log_loss": _mean(after, weights)}
+    note_setup(session, material, {"start_kept": True, **losses})
+    session.warn(
+        "Training on brought no proven gain on the validation images: their log loss is "
+        f"{losses['trained_log_loss']:.3f}, and {losses['start_log_loss']:.3f} at the start. The "
+        "model is the one that the recipe quick makes."
+    )
+    refits = material.run.train.refit and material.run.fold is None
+    return solved_model(session, material, backbone, level, refits=refits)
+
+
+def _starts_from_quick(config: TrainConfig) -> bool:
+    is_best_kept = config.kept_epoch is KeptEpoch.BEST
+    return config.start_from_head and not config.start_model and is_best_kept
+
+
+def _losses(confidences: NDArray[np.float32], targets: NDArray[np.int64]) -> Floats:
+    of_target = confidences[np.arange(len(targets)), targets].astype(np.float64)
+    return -np.log(np.maximum(of_target, _LEAST_CONFIDENCE))
+
+
+def _mean(losses: Floats, weights: Floats) -> float:
+    return float((losses * weights).sum())

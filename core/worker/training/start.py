@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from core.domain.configs.choices import Detail
 from core.domain.training import TrainingRun
 from core.errors import ModelFileError, NotFoundError, TrainingError
 from core.files import atomic_write
@@ -29,6 +30,16 @@ def start_backbone(session: JobSession, run: TrainingRun, backbone: Backbone) ->
     _, tensors = _start_model(session, run, shapes, f"{backbone.head}.")
     own = {name: tensors[name] for name in backbone.without_head()}
     return replace(backbone, tensors=backbone.tensors | own)
+
+
+def start_detail(session: JobSession, run: TrainingRun) -> Detail:
+    """What the features of the run's start model are made from; whole where that cannot be trained.
+
+    Raises:
+        TrainingError: if the model was deleted before the run began.
+    """
+    detail = read_card(_kept_file(session, run)).detail
+    return detail if detail.trains else Detail.WHOLE
 
 
 def load_start_model(

@@ -2,8 +2,8 @@
 
 import importlib.metadata
 import platform
-from collections.abc import Sequence
-from typing import assert_never
+from collections.abc import Mapping, Sequence
+from typing import Any, assert_never
 
 import numpy as np
 
@@ -37,7 +37,7 @@ from core.reporting.values import (
 )
 from core.store import jobs, look_alikes, quality, runs, splits, versions
 from core.store.database import connect
-from core.words import duration, exact, exact_percent, number, shortened_percent
+from core.words import decimal, duration, exact, exact_percent, number, shortened_percent
 from core.workflows.data.split_words import groups_in_words, strategy_in_words
 from core.workflows.signoff.report_material import ReportMaterial, training_run
 from core.workflows.signoff.report_results import verdict_word
@@ -243,7 +243,7 @@ def training_section(workspace: Workspace, material: ReportMaterial) -> Training
     with connect(workspace) as db:
         job = jobs.latest_job(db, run.id)
         curve, path = runs.epochs_of(db, run.id), runs.penalty_path_of(db, run.id)
-        trials = runs.detail_trials_of(db, run.id)
+        trials, record = runs.detail_trials_of(db, run.id), runs.record_of(db, run.id)
     took_s = sum(item.duration_s for item in curve)
     if job and job.started_at and job.finished_at:
         took_s = max(0.0, job.finished_at - job.started_at)
@@ -256,6 +256,7 @@ def training_section(workspace: Workspace, material: ReportMaterial) -> Training
             Fact("Network", f"{run.train.network}, pretrained"),
             Fact("Recipe", f"{recipe.value}: {_recipe_in_words(recipe)}"),
             *(_epochs(len(curve), best) if curve else _solved(run, path, trials)),
+            *(_start(record) if material.model.validation_cross_validated and curve else ()),
             Fact("Duration", f"{duration(took_s)}{of_all}"),
             Fact("Device", (job.device if job else None) or "not recorded"),
             Fact("Attempts", f"{attempts}"),
@@ -334,6 +335,21 @@ def _detail_in_words(detail: Detail) -> str:
 
 def _epochs(count: int, best: EpochMetrics | None) -> tuple[Fact, ...]:
     return (Fact("Epochs", number(count) + (f", best {best.epoch}" if best else "")),)
+
+
+def _start(record: Mapping[str, Any]) -> tuple[Fact, ...]:
+    """That a run ended with the model it started from; nothing for runs that made another."""
+    if not record.get("start_kept"):
+        return ()
+    before, after = (decimal(record[f"{name}_log_loss"]) for name in ("start", "trained"))
+    return (
+        Fact(
+            "Kept",
+            "the model of the recipe quick, from which it started: training on brought no proven "
+            f"gain on the validation images (log loss {after}, at the start {before}). It learned "
+            "from training and validation images, whose results are cross-validated",
+        ),
+    )
 
 
 def _recipe_in_words(recipe: Recipe) -> str:

@@ -102,7 +102,7 @@ def _compares(one: TrainConfig, other: TrainConfig) -> bool:
     same = one.recipe is other.recipe and one.network == other.network
     if one.recipe is Recipe.QUICK:
         same = same and one.refit == other.refit and (one.penalty > 0) == (other.penalty > 0)
-        same = same and one.detail is other.detail
+    same = same and one.detail is other.detail
     return same and one.device == other.device
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from core.data.importing.rules import ImportRules, rules_as_dict
-from core.domain.configs.choices import Recipe
+from core.domain.configs.choices import KeptEpoch, Recipe
 from core.domain.configs.train import recipe_defaults
 from core.domain.datasets import LabelSource
 from core.domain.jobs import JobKind, JobStatus, Progress
@@ -103,7 +103,11 @@ def test_a_paused_stopped_and_killed_training_ends_as_an_undisturbed_one(
 ):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")  # steps this small lose more by waking threads
     config = replace(
-        recipe_defaults(Recipe.FULL, DEFAULT_NETWORK), epochs=6, batch_size=8, device="cpu"
+        recipe_defaults(Recipe.FULL, DEFAULT_NETWORK),
+        kept_epoch=KeptEpoch.LAST,
+        epochs=6,
+        batch_size=8,
+        device="cpu",
     )
     preprocess = replace(trained.run.run.preprocess, image_size_px=32)
 
