@@ -8,10 +8,11 @@ Each is taken as it is, and several times with a mark at the border of all image
 another colour, size and place each time; none was used to choose the rule
 (`core/inference/explaining/border.py`). A head is solved on seven tenths as the quick recipe does
 it. Then the test of the border runs on at most 120 images, first those that were left out. Prints
-for each set which classes are flagged; at the end how many marks were flagged and how many classes
-without a mark.
+for each set which classes are flagged, and whether the model uses the mark at all: what becomes of
+images of other classes with it. At the end how many of the marks that are used were flagged, of
+those that are not, and of the classes without a mark.
 
-The pills of seed 42 with a yellow tag in the upper left corner are those of the choice.
+The rule was chosen on pills of seed 42 with a yellow tag in the upper left corner, and of seed 11.
 """
 
 import argparse
@@ -49,6 +50,7 @@ from core.training.linear_head import HeadTask, fit_head  # noqa: E402
 from core.worker.features import FeatureSource  # noqa: E402
 
 _EXAMINED = 120
+_USED = 0.2  # mean rise of the confidence by a mark
 Images = dict[str, list[Image.Image]]
 
 
@@ -131,9 +133,21 @@ def trained(
     return Predictor(card, tensors, runtimes=scratch), [(pixels[i], int(labels[i])) for i in first]
 
 
-def flagged(images: Images, detail: Detail, backbone: Backbone, scratch: Path) -> dict[str, bool]:
+def rise_by(
+    mark: Mark, name: str, clean: Images, predictor: Predictor, random: np.random.Generator
+) -> float:
+    """How much the confidence of a class rises by a mark on images of the others."""
+    target, preprocess = list(clean).index(name), predictor.card.preprocess
+    others = [image for label, own in clean.items() if label != name for image in own[:12]]
+    before, after = (
+        predictor.probabilities(np.stack([preprocess_image(i, preprocess) for i in shown]))
+        for shown in (others, [mark.drawn_on(image, random) for image in others])
+    )
+    return float((after - before)[:, target].mean())
+
+
+def flagged(predictor: Predictor, every: list[tuple[np.ndarray, int]]) -> dict[str, bool]:
     """Whether each class that was tested is decided at the border; printed with the numbers."""
-    predictor, every = trained(images, detail, backbone, scratch)
     examined = Examined(predictor)
     for pixels, label in every[:_EXAMINED]:
         examined.take(pixels.copy(), label)
@@ -150,42 +164,49 @@ def flagged(images: Images, detail: Detail, backbone: Backbone, scratch: Path) -
     return result
 
 
-def variants(images: Images, number: int) -> Iterator[tuple[str, str | None, Images]]:
-    """What it is called, the class with a mark, and the images."""
-    yield "as it is", None, images
+def variants(images: Images, number: int) -> Iterator[tuple[Mark | None, str, Images]]:
+    """The mark, the class that has it, and the images; first none."""
+    yield None, "", images
     names = list(images)
     for at in range(2):
         mark = MARKS[(2 * number + at) % len(MARKS)]
         name = names[(number + at) % len(names)]
         random = np.random.default_rng([number, at])
-        marked = [mark.drawn_on(image, random) for image in images[name]]
-        yield f"{mark.name} on {name}", name, {**images, name: marked}
+        yield mark, name, {**images, name: [mark.drawn_on(i, random) for i in images[name]]}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--folder", type=Path, nargs="*", default=[])
-    parser.add_argument("--seed", type=int, nargs="*", default=[11, 12])
+    parser.add_argument("--seed", type=int, nargs="*", default=[13, 14])
     parser.add_argument("--most", type=int, default=60, help="images of a class")
     parser.add_argument("--detail", type=Detail, nargs="+", default=[Detail.WHOLE])
     arguments = parser.parse_args()
     sets = [(f"pills, seed {seed}", pills(seed, arguments.most)) for seed in arguments.seed]
     sets += [(folder.name, of_folder(folder, arguments.most)) for folder in arguments.folder]
-    found, marks, false, without = 0, 0, 0, 0
+    counts = {what: [0, 0] for what in ("marks that are used", "marks that are not", "no mark")}
     with tempfile.TemporaryDirectory() as scratch:
         backbone = load_backbone(find_network(DEFAULT_NETWORK), Path(scratch))
         for detail in arguments.detail:
             for number, (name, images) in enumerate(sets):
-                for what, marked, shown in variants(images, number):
+                for mark, marked, shown in variants(images, number):
+                    what = f"{mark.name} on {marked}" if mark else "as it is"
                     print(f"{name}, {detail}: {what}", flush=True)
-                    result = flagged(shown, detail, backbone, Path(scratch))
-                    if marked is not None:
-                        marks += 1
-                        found += result.pop(marked, False)
-                    if marked is None:
-                        without += len(result)
-                        false += sum(result.values())
-    print(f"{found} of {marks} marks flagged; {false} of {without} classes without a mark flagged")
+                    predictor, every = trained(shown, detail, backbone, Path(scratch))
+                    found = flagged(predictor, every)
+                    if mark is None:
+                        _count(counts["no mark"], list(found.values()))
+                        continue
+                    rise = rise_by(mark, marked, images, predictor, np.random.default_rng(7))
+                    print(f"    the mark on other images: {rise:+.2f}", flush=True)
+                    kind = "marks that are used" if rise >= _USED else "marks that are not"
+                    _count(counts[kind], [found.get(marked, False)])
+    print("; ".join(f"flagged of {what}: {k} of {n}" for what, (k, n) in counts.items()))
+
+
+def _count(total: list[int], flags: list[bool]) -> None:
+    total[0] += sum(flags)
+    total[1] += len(flags)
 
 
 if __name__ == "__main__":

@@ -145,8 +145,11 @@ class UnfamiliarLimit:
 
     @property
     def counts_parts(self) -> bool:
-        """Whether some of the parts have several images, so that the bound is not of images."""
-        return self.parts is not None and self.parts < self.judged
+        """Whether parts have several images, so that the bound is not one of images.
+
+        A few copies of files, which are counted once, are not told apart from images.
+        """
+        return self.parts is not None and self.parts < 0.95 * self.judged
 
 
 class PartDecision(StrEnum):

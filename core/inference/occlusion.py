@@ -4,8 +4,9 @@ What covers a region is seen, too. A gray square on a pill is a contamination to
 the drawn defects of the demo the hottest place was worse than chance. Three things together mend
 that. A region is covered by what surrounds it, carried on from its four edges (Coons 1967). Only
 what speaks against every other class counts: what covers may make another class more likely, but
-hardly all of them. And regions are tried where the class activation map is warm, which spares
-four fifths of the time as well.
+hardly all of them; and what makes the class more likely when it is covered counts as nothing, as
+it would cancel the fall of windows that overlap it. Regions are tried where another map is warm,
+which spares four fifths of the time as well.
 
 Source: Zeiler and Fergus 2014, "Visualizing and Understanding Convolutional Networks".
 """
@@ -29,7 +30,7 @@ _AT_ONCE = 32
 def occlusion(
     pixels: Pixels, margins: Callable[[Pixels], Floats], guide: NDArray[np.floating] | None
 ) -> Floats:
-    """Mean fall of a class over all windows on each pixel: [S, S], may be negative.
+    """Mean fall of a class over all windows on each pixel: [S, S], at least 0.
 
     Args:
         pixels: uint8 [S, S, 3].
@@ -49,7 +50,7 @@ def occlusion(
         part = places[start : start + _AT_ONCE]
         falls = whole - margins(np.stack([covered(pixels, place) for place in part]))
         for fall, place in zip(falls.min(1), part, strict=True):
-            total[place] += fall
+            total[place] += max(fall, 0)
     mean: Floats = total / times
     return mean
 

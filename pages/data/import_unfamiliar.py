@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from core.domain.findings import FindingKind
 from core.domain.jobs import Job, JobStatus
 from core.domain.keeping.people import right_to_queue
 from core.errors import NotFoundError
@@ -9,12 +10,15 @@ from core.workflows.data import datasets
 from core.workflows.use import alike, models, new_images
 from core.workflows.use.new_images import NewImages, UnlikeImage
 from core.workspace import Workspace
+from pages.data.findings.words import FINDING_WORDS
 from pages.ui import image_words, routes, text, widgets
 from pages.ui.components import Tile, gallery
 from pages.ui.people import rights
 from pages.ui.places import Place
 from pages.ui.viewer import about
 from pages.ui.viewer.viewing import of_samples
+
+_CHIP = FINDING_WORDS[FindingKind.UNFAMILIAR].chip  # as the link of Quality spells a kind
 
 
 def show(workspace: Workspace, import_subject: str, dataset_id: str) -> None:
@@ -72,7 +76,7 @@ def _result(workspace: Workspace, dataset_id: str, found: NewImages) -> None:
         key="unfamiliar_in_quality",
         help="There they can be excluded, or kept as they are.",
     ):
-        st.switch_page(Place.QUALITY, query_params={"dataset": dataset_id, "kind": "unfamiliar"})
+        st.switch_page(Place.QUALITY, query_params={"dataset": dataset_id, "kind": _CHIP})
 
 
 def _tile(item: UnlikeImage, class_names: tuple[str, ...]) -> Tile:

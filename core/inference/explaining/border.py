@@ -19,6 +19,7 @@ _REGIONS = 4  # in a side of the image; those at the border are tried
 _TRIED = 12
 _FEWEST = 6
 _HOT = 4 / _REGIONS**2  # four times its share of the area
+_WARM = 1.5 / _REGIONS**2  # below it, heat lies elsewhere, and what follows may be the part's rim
 _COUNTS = 0.05  # rise of the confidence
 MEAN_CELLS = 28
 
@@ -45,13 +46,16 @@ class BorderTest:
 
     @property
     def decides(self) -> bool:
-        """Whether half of the images follow the region, or most heat lies there and it counts.
+        """Whether half of the images follow a warm region, or most heat lies there and it counts.
 
         Why not also the lost ones: what covers the rim of a part may look like a defect itself.
+        Why warm: defects reach the rim of parts, which make other images their class, too; of three
+        sets without a mark one was flagged for it (`benchmarks/shortcut.py`).
         """
         if self.planted < _FEWEST or self.covered < _FEWEST:
             return False  # a few images may have their evidence at one place by chance
-        return 2 * self.won >= self.planted or (self.heat >= _HOT and self.gain >= _COUNTS)
+        follows = 2 * self.won >= self.planted and self.heat >= _WARM
+        return follows or (self.heat >= _HOT and self.gain >= _COUNTS)
 
 
 def mean_heat(heats: Sequence[NDArray[np.float32]]) -> NDArray[np.float64]:

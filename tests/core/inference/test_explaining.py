@@ -85,6 +85,8 @@ def test_a_tag_in_the_corner_of_one_class_is_flagged_and_a_part_in_the_middle_is
     assert BorderTest(box, 0.43, won=3, planted=12, gain=0.3, lost=0, covered=12).decides
     assert not BorderTest(box, 0.43, won=0, planted=12, gain=0.0, lost=0, covered=12).decides
     assert not BorderTest(box, 0.07, won=2, planted=12, gain=0.2, lost=6, covered=12).decides
+    # Cracks that reach the rim of pills were taken for a mark, though no heat lay at the border.
+    assert not BorderTest(box, 0.06, won=4, planted=8, gain=0.26, lost=0, covered=12).decides
 
 
 def test_a_grade_is_worth_something_only_above_chance_and_unlike_random_weights():

@@ -195,6 +195,20 @@ def test_occlusion_is_hot_where_a_class_loses_against_every_other_one():
     assert heat[:40].max() <= 0
 
 
+def test_a_place_stays_hot_beside_one_whose_covering_makes_the_class_more_likely():
+    # Windows over both cancelled the falls of those over the first: it was cold in the middle.
+    pixels = np.full((112, 112, 3), 90, np.uint8)
+    pixels[70:80, 20:30] = 250
+    pixels[70:80, 34:44] = 5
+
+    def margins(images):
+        bright, dark = ((images > 200).sum((1, 2, 3)), (images < 20).sum((1, 2, 3)))
+        return np.stack([bright - 4.0 * dark] * 2, 1)
+
+    heat = occlusion(pixels, margins, None)
+    assert heat[70:80, 20:30].min() > 0.4 * heat.max()
+
+
 def test_the_heat_alone_has_one_channel_and_the_input_every_pixel(trained, bundle):
     runtimes, source = trained.workspace.runtimes, trained.images / "stripes" / "001.png"
     heat = Image.open(io.BytesIO(service.heat(bundle, runtimes, source, 1, HeatmapMethod.GRAD_CAM)))
