@@ -78,13 +78,13 @@ def test_a_killed_process_ends_the_run_with_its_cause_and_it_resumes_bit_for_bit
     config = replace(
         recipe_defaults(Recipe.FULL, DEFAULT_NETWORK),
         kept_epoch=KeptEpoch.LAST,
-        epochs=12,
+        epochs=8,
         batch_size=8,
         device="cpu",
         processes=2,
         drop_rate=0.2,
     )
-    preprocess = replace(trained.run.run.preprocess, image_size_px=64)
+    preprocess = replace(trained.run.run.preprocess, image_size_px=32)
 
     def start(name):
         return runs.start_training(
@@ -94,7 +94,7 @@ def test_a_killed_process_ends_the_run_with_its_cause_and_it_resumes_bit_for_bit
     straight = _weights(copy, _finished(copy, start("straight").job))
     run_id = start("disturbed").run.id
 
-    _wait(lambda: _trains(copy, run_id, 4), 120)
+    _wait(lambda: _trains(copy, run_id, 4), 400)
     (helper,) = _helpers(copy)
     os.kill(helper, signal.SIGKILL)
     killed_at = time.monotonic()
@@ -105,7 +105,7 @@ def test_a_killed_process_ends_the_run_with_its_cause_and_it_resumes_bit_for_bit
     assert "Resume" in failed.hint
 
     runs.resume_training(copy, run_id)
-    _wait(lambda: _trains(copy, run_id, 8), 120)
+    _wait(lambda: _trains(copy, run_id, 8), 400)
     control.pause_training(copy, run_id)
     _wait(lambda: jobs.latest(copy, run_id).status is JobStatus.PAUSED, 60)
     _wait(lambda: not _helpers(copy), 10)
@@ -127,9 +127,9 @@ def test_a_worker_that_dies_takes_its_helpers_along(trained, tmp_path):
         device="cpu",
         processes=2,
     )
-    preprocess = replace(trained.run.run.preprocess, image_size_px=64)
+    preprocess = replace(trained.run.run.preprocess, image_size_px=32)
     run_id = runs.start_training(copy, trained.dataset.id, config, preprocess=preprocess).run.id
-    _wait(lambda: _trains(copy, run_id, 4), 120)
+    _wait(lambda: _trains(copy, run_id, 4), 400)
     (helper,) = _helpers(copy)
     parent = int((Path("/proc") / str(helper) / "stat").read_text().rpartition(")")[2].split()[1])
     os.kill(parent, signal.SIGKILL)

@@ -37,7 +37,7 @@ from core.worker.training.data import TrainingData
 
 DESCRIPTION, STATE, MEETING = "task.json", "state.ckpt", "meeting"
 PATIENCE = timedelta(minutes=10)  # for a process that evaluates or writes a checkpoint
-_SEES_DEATH_S, _END_S = 5.0, 30.0
+_START_S, _SEES_DEATH_S, _END_S = 300.0, 5.0, 30.0
 _HINT = "Resume the run: it goes on from its last saved state."
 
 
@@ -103,19 +103,28 @@ def together(
         torch.set_num_threads(own_threads)
         try:
             helpers.start()
+            helpers.wait_until_ready()
             meet(folder, 0, world, material.device)
             yield Ranks(0, world)
         except RuntimeError as err:  # what torch raises when another process has gone
-            if words := helpers.loss_in_words():
-                raise TrainingError(
-                    words, "Resume the run: it goes on from its last state."
-                ) from err
+            words = helpers.loss_in_words(_SEES_DEATH_S)
+            helpers.kill()
+            if words:
+                raise TrainingError(words, _HINT) from err
+            raise
+        except BaseException:
+            helpers.kill()
             raise
         finally:
             torch.set_num_threads(threads)
             if distributed.is_initialized():
                 distributed.destroy_process_group()
             helpers.end()
+
+
+def ready_file(folder: Path, rank: int) -> Path:
+    """What a helper makes once it can meet the others."""
+    return folder / f"ready-{rank}"
 
 
 def meet(folder: Path, rank: int, world: int, device: torch.device) -> None:
@@ -144,7 +153,7 @@ def _describe(
     run, network = material.run, material.network
     mean, std = normalization_constants(run.preprocess, network.mean, network.std)
     task: dict[str, object] = {
-        "train": config_to_json(run.train),
+        "config": config_to_json(run.train),
         "augment": config_to_json(run.augment),
         "network": network.name,
         "class_count": material.class_count,
@@ -162,11 +171,8 @@ def _describe(
                 versions, images = examples.versions, examples.images
             case _:
                 raise ValueError("helpers cannot open these examples")
-        task[subset.value] = {
-            "rows": str(getattr(examples.rows, "filename", "")),
-            "versions": versions,
-            "images": images,
-        }
+        rows = str(getattr(examples.rows, "filename", ""))
+        task[subset.value] = {"rows": rows, "versions": versions, "images": images}
         np.savez(
             folder / f"{subset.value}.npz", positions=examples.positions, targets=examples.targets
         )
@@ -189,10 +195,27 @@ class _Helpers:
                 [*command, str(rank)], stdin=subprocess.DEVNULL, env=dict(os.environ)
             )
 
-    def loss_in_words(self) -> str:
-        """Which process ended before the others and how; empty if none did."""
-        deadline = time.monotonic() + _SEES_DEATH_S
-        while time.monotonic() < deadline:
+    def wait_until_ready(self) -> None:
+        """Wait until all of them can meet.
+
+        Why not in the meeting: it would wait for long for a process that has ended already.
+
+        Raises:
+            TrainingError: if one of them ended, or takes minutes.
+        """
+        deadline = time.monotonic() + _START_S
+        while not all(ready_file(self.folder, rank).exists() for rank in self.running):
+            words = self.loss_in_words(0.0)
+            if not words and time.monotonic() > deadline:
+                words = f"The other processes were not ready within {_START_S / 60:.0f} minutes."
+            if words:
+                raise TrainingError(words, _HINT)
+            time.sleep(0.1)
+
+    def loss_in_words(self, patience_s: float) -> str:
+        """Which process ended before the others and how; empty if none did within some seconds."""
+        deadline = time.monotonic() + patience_s
+        while True:
             for rank, process in self.running.items():
                 code = process.poll()
                 if code:
@@ -200,8 +223,9 @@ class _Helpers:
                     log = os.environ.get(LOG_VARIABLE)
                     where = f" The details are in {log}." if log and code > 0 else ""
                     return f"Process {rank + 1} of {self.world} {how}.{where}"
+            if time.monotonic() >= deadline:
+                return ""
             time.sleep(0.1)
-        return ""
 
     def kill(self) -> None:
         """End them at once."""

@@ -27,7 +27,7 @@ from core.training.loop.ranks import Ranks
 from core.training.loop.setup import repeat_exactly
 from core.training.loop.state import new_state
 from core.training.stages import stage_parameters, stages_to_store
-from core.worker.training.group import DESCRIPTION, STATE, meet
+from core.worker.training.group import DESCRIPTION, STATE, meet, ready_file
 
 
 class _Nowhere:
@@ -44,7 +44,7 @@ def main(folder: Path, rank: int) -> None:
     """Train along until all processes end."""
     threading.Thread(target=_end_with, args=[os.getppid()], daemon=True).start()
     task: dict[str, Any] = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
-    config = config_from_json(TrainConfig, task["train"])
+    config = config_from_json(TrainConfig, task["config"])
     torch.set_num_threads(task["threads"])
     device = torch.device(f"cuda:{rank}" if task["device"] == "cuda" else task["device"])
     repeat_exactly(device, wanted=config.deterministic)
@@ -67,6 +67,7 @@ def main(folder: Path, rank: int) -> None:
             assert_never(config.recipe)
     state = new_state(model, config, device, stage_parameters(module.network))
     state.restore(torch.load(folder / STATE, map_location="cpu", weights_only=True))
+    ready_file(folder, rank).touch()
     meet(folder, rank, task["world"], device)
     lines = fit(
         state,
