@@ -74,6 +74,6 @@ def test_what_acted_is_listed_with_its_value(train):
     assert set(values) <= acting_settings(train, run.augment) - set(LEVEL_SETTINGS)
     assert (train is FULL) == ("ema_decay" in values) == ("blur" in values)
     # What is off, and what older runs could not have, would fill the report.
-    assert not set(values) & {"mixup", "focal_gamma", "minutes", "stored_versions"}
+    assert not set(values) & {"cutmix", "focal_gamma", "minutes", "stored_versions"}
     assert not set(values) & {"augment_mode", "noise"}
     assert values["network"] == "resnet18"
