@@ -133,15 +133,15 @@ def trained(
     return Predictor(card, tensors, runtimes=scratch), [(pixels[i], int(labels[i])) for i in first]
 
 
-def rise_by(
-    mark: Mark, name: str, clean: Images, predictor: Predictor, random: np.random.Generator
-) -> float:
-    """How much the confidence of a class rises by a mark on images of the others."""
-    target, preprocess = list(clean).index(name), predictor.card.preprocess
-    others = [image for label, own in clean.items() if label != name for image in own[:12]]
+def rise_by(variant: "Variant", predictor: Predictor, random: np.random.Generator) -> float:
+    """How much the confidence of a class rises by its mark on images of the others."""
+    assert variant.mark is not None
+    target, preprocess = list(variant.clean).index(variant.marked), predictor.card.preprocess
+    classes = [own[:12] for label, own in variant.clean.items() if label != variant.marked]
+    others = [image for own in classes for image in own]
     before, after = (
         predictor.probabilities(np.stack([preprocess_image(i, preprocess) for i in shown]))
-        for shown in (others, [mark.drawn_on(image, random) for image in others])
+        for shown in (others, [variant.mark.drawn_on(image, random) for image in others])
     )
     return float((after - before)[:, target].mean())
 
@@ -164,15 +164,30 @@ def flagged(predictor: Predictor, every: list[tuple[np.ndarray, int]]) -> dict[s
     return result
 
 
-def variants(images: Images, number: int) -> Iterator[tuple[Mark | None, str, Images]]:
-    """The mark, the class that has it, and the images; first none."""
-    yield None, "", images
-    names = list(images)
-    for at in range(2):
-        mark = MARKS[(2 * number + at) % len(MARKS)]
-        name = names[(number + at) % len(names)]
-        random = np.random.default_rng([number, at])
-        yield mark, name, {**images, name: [mark.drawn_on(i, random) for i in images[name]]}
+@dataclass(frozen=True)
+class Variant:
+    """A set with a mark on a class, and without it; no mark: as it is."""
+
+    name: str
+    images: Images
+    clean: Images
+    mark: Mark | None = None
+    marked: str = ""
+
+
+def variants(images: Images, number: int) -> Iterator[Variant]:
+    """A set as it is, with a mark on a class, and with a class that a mark alone divides."""
+    yield Variant("as it is", images, images)
+    names, random = list(images), np.random.default_rng(number)
+    one, other = (MARKS[(2 * number + at) % len(MARKS)] for at in range(2))
+    name = names[number % len(names)]
+    with_mark = [one.drawn_on(image, random) for image in images[name]]
+    yield Variant(f"{one.name} on {name}", {**images, name: with_mark}, images, one, name)
+    name = names[(number + 1) % len(names)]
+    half, rest = images[name][::2], images[name][1::2]
+    clean = {**images, name: half, "marked": rest}
+    divided = {**clean, "marked": [other.drawn_on(image, random) for image in rest]}
+    yield Variant(f"{other.name} on half of {name}", divided, clean, other, "marked")
 
 
 def main() -> None:
@@ -189,18 +204,17 @@ def main() -> None:
         backbone = load_backbone(find_network(DEFAULT_NETWORK), Path(scratch))
         for detail in arguments.detail:
             for number, (name, images) in enumerate(sets):
-                for mark, marked, shown in variants(images, number):
-                    what = f"{mark.name} on {marked}" if mark else "as it is"
-                    print(f"{name}, {detail}: {what}", flush=True)
-                    predictor, every = trained(shown, detail, backbone, Path(scratch))
+                for variant in variants(images, number):
+                    print(f"{name}, {detail}: {variant.name}", flush=True)
+                    predictor, every = trained(variant.images, detail, backbone, Path(scratch))
                     found = flagged(predictor, every)
-                    if mark is None:
+                    if variant.mark is None:
                         _count(counts["no mark"], list(found.values()))
                         continue
-                    rise = rise_by(mark, marked, images, predictor, np.random.default_rng(7))
+                    rise = rise_by(variant, predictor, np.random.default_rng(7))
                     print(f"    the mark on other images: {rise:+.2f}", flush=True)
                     kind = "marks that are used" if rise >= _USED else "marks that are not"
-                    _count(counts[kind], [found.get(marked, False)])
+                    _count(counts[kind], [found.get(variant.marked, False)])
     print("; ".join(f"flagged of {what}: {k} of {n}" for what, (k, n) in counts.items()))
 
 

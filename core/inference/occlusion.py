@@ -1,12 +1,13 @@
-"""Occlusion: how far a class falls back behind every other one where a region is covered.
+"""Occlusion: how far a class falls back behind the others where a region is covered.
 
 What covers a region is seen, too. A gray square on a pill is a contamination to the network: on
-the drawn defects of the demo the hottest place was worse than chance. Three things together mend
-that. A region is covered by what surrounds it, carried on from its four edges (Coons 1967). Only
-what speaks against every other class counts: what covers may make another class more likely, but
-hardly all of them; and what makes the class more likely when it is covered counts as nothing, as
-it would cancel the fall of windows that overlap it. Regions are tried where another map is warm,
-which spares four fifths of the time as well.
+the drawn defects of the demo the hottest place was worse than chance. Four things together mend
+that. A region is covered by what surrounds it, carried on from its four edges (Coons 1967). What
+makes the class more likely when it is covered counts as nothing: it would cancel the falls of
+windows that overlap it. Windows have two sizes, since what one of them invents, the other does not.
+And they are tried where another map is warm, which spares five sixths of the time as well. Of 65
+new pills that are classified rightly the hottest place is on the defect in 64, with one size and
+falls against the nearest class alone in 57 (`benchmarks/pointing.py`).
 
 Source: Zeiler and Fergus 2014, "Visualizing and Understanding Convolutional Networks".
 """
@@ -20,8 +21,8 @@ Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float64]
 Place = tuple[slice, slice]
 
-_WINDOWS = 7  # side by side; others lie between them, half a window apart
-_TRIED = 36  # of the 13 x 13 windows, the warmest
+SIZES = (5, 7)  # windows side by side; others lie between them, half a window apart
+_TRIED = 18  # of the 9 x 9 and 13 x 13 windows, the warmest
 _LEAST_WINDOW_PX = 8
 _EDGE_PX = 3
 _AT_ONCE = 32
@@ -30,7 +31,9 @@ _AT_ONCE = 32
 def occlusion(
     pixels: Pixels, margins: Callable[[Pixels], Floats], guide: NDArray[np.floating] | None
 ) -> Floats:
-    """Mean fall of a class over all windows on each pixel: [S, S], at least 0.
+    """How far a class falls on average where windows cover each pixel: [S, S], at least 0.
+
+    Those of each size are in units of their largest fall.
 
     Args:
         pixels: uint8 [S, S, 3].
@@ -39,25 +42,39 @@ def occlusion(
         guide: [S, S], what speaks for the class by another method: windows are tried where it is
             warmest, and the others count as 0. None: all windows are tried.
     """
-    places = windows(len(pixels), guide)
-    (whole,) = margins(pixels[None])
+    before = float(margins(pixels[None]).mean())
+    total = np.zeros(pixels.shape[:2])
+    for across in SIZES:
+        falls = _falls(pixels, lambda images: before - margins(images).mean(1), guide, across)
+        total += falls / max(float(falls.max()), 1e-12)
+    return total
+
+
+def _falls(
+    pixels: Pixels,
+    fall: Callable[[Pixels], Floats],
+    guide: NDArray[np.floating] | None,
+    across: int,
+) -> Floats:
+    """Mean fall over all windows of one size on each pixel: [S, S], at least 0."""
+    places = windows(len(pixels), guide, across)
     total, times = np.zeros(pixels.shape[:2]), np.zeros(pixels.shape[:2])
     # Why also those that are not tried: at the rim of the tried region a pixel lies in one of
     # them, and a single fall would count more there than a mean in the middle.
-    for place in windows(len(pixels), None):
+    for place in windows(len(pixels), None, across):
         times[place] += 1
     for start in range(0, len(places), _AT_ONCE):
         part = places[start : start + _AT_ONCE]
-        falls = whole - margins(np.stack([covered(pixels, place) for place in part]))
-        for fall, place in zip(falls.min(1), part, strict=True):
-            total[place] += max(fall, 0)
+        falls = fall(np.stack([covered(pixels, place) for place in part]))
+        for value, place in zip(falls, part, strict=True):
+            total[place] += max(float(value), 0.0)
     mean: Floats = total / times
     return mean
 
 
-def windows(side: int, guide: NDArray[np.floating] | None) -> list[Place]:
+def windows(side: int, guide: NDArray[np.floating] | None, across: int) -> list[Place]:
     """The windows to cover in an image [S, S]: those where the guide is warmest, or all."""
-    window = min(side, max(_LEAST_WINDOW_PX, -(-side // _WINDOWS)))
+    window = min(side, max(_LEAST_WINDOW_PX, -(-side // across)))
     count = 2 * -(-side // window) - 1  # every second one from the first covers the whole side
     starts = np.linspace(0, side - window, count).round().astype(int).tolist()
     places = [(slice(y, y + window), slice(x, x + window)) for y in starts for x in starts]

@@ -18,7 +18,7 @@ from core.inference.occlusion import Pixels, Place, covered
 _REGIONS = 4  # in a side of the image; those at the border are tried
 _TRIED = 12
 _FEWEST = 6
-_HOT = 4 / _REGIONS**2  # four times its share of the area
+_HOT = 3 / _REGIONS**2  # three times its share of the area
 _WARM = 1.5 / _REGIONS**2  # below it, heat lies elsewhere, and what follows may be the part's rim
 _COUNTS = 0.05  # rise of the confidence
 MEAN_CELLS = 28
