@@ -70,7 +70,7 @@ def _table(workspace: Workspace, here: list[Network]) -> None:
                 "Network": network.title,
                 "Weights": f"{network.parameters_m:g} M",
                 "Images": _sizes(network),
-                "Here": f"{round(speeds[network.name])} ms" if network.name in speeds else "–",
+                "Time here": f"{round(speeds[network.name])} ms" if network.name in speeds else "–",
                 "License": network.license,
             }
             for network in here
@@ -78,7 +78,7 @@ def _table(workspace: Workspace, here: list[Network]) -> None:
         hide_index=True,
         column_config={
             "Images": st.column_config.Column(help="Its own image size, and what else it takes."),
-            "Here": st.column_config.Column(
+            "Time here": st.column_config.Column(
                 help="Time for one image on the CPU of this machine, in plain PyTorch. Models run "
                 "faster in the fast runtime."
             ),

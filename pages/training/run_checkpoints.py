@@ -27,21 +27,21 @@ def section(workspace: Workspace, view: RunView) -> None:
     with st.expander(f"Checkpoints · {text.count(len(kept), 'file')}, {text.size(taken)}"):
         most = checkpoints.most_bytes(view.run.train, kept)
         st.caption(
-            f"Weights of single epochs, at most {text.size(most)} for this run. They are deleted "
-            "with it."
+            f"Weights of single epochs with their macro F1, at most {text.size(most)} for this "
+            "run. They are deleted with it."
         )
-        for item in kept:
-            _row(workspace, view, item)
+        with st.container(gap="xsmall"):
+            for epoch in dict.fromkeys(item.checkpoint.epoch for item in kept):
+                _row(workspace, view, [item for item in kept if item.checkpoint.epoch == epoch])
 
 
-def _row(workspace: Workspace, view: RunView, item: MeasuredCheckpoint) -> None:
-    checkpoint = item.checkpoint
+def _row(workspace: Workspace, view: RunView, kept: list[MeasuredCheckpoint]) -> None:
+    """One epoch: why it was kept, what it reached, and a model of it."""
+    checkpoint = kept[0].checkpoint
+    name = f"Epoch {checkpoint.epoch + 1}" if checkpoint.epoch >= 0 else "Start"
+    why = ", ".join(_KINDS[item.checkpoint.kind] for item in kept)
     with st.container(horizontal=True, vertical_alignment="center"):
-        name = f"**Epoch {checkpoint.epoch + 1}**" if checkpoint.epoch >= 0 else "**Start**"
-        st.markdown(f"{name} · {_KINDS[checkpoint.kind]}", width=170)
-        st.markdown(f"macro F1 {text.decimal(item.val_macro_f1)}", width=140)
-        st.markdown(text.size(checkpoint.size_bytes), width=90)
-        st.space("stretch")
+        st.markdown(f"**{name}** · {why} · F1 {text.decimal(kept[0].val_macro_f1)}")
         if st.button(
             "Make a model",
             icon=":material/deployed_code:",

@@ -202,7 +202,7 @@ def test_a_quick_run_of_an_earlier_version_still_shows_its_epochs(
     assert "epochs **100**" in settings
     assert "penalty" not in settings
     assert any(e.label.startswith("Checkpoints · 1 file") for e in app.expander)
-    assert {"**Epoch 2** · interval", "macro F1 0.700"} <= {m.value for m in app.markdown}
+    assert "**Epoch 2** · interval · F1 0.700" in {m.value for m in app.markdown}
     assert not app.button(key="model_interval-000002").disabled
 
 

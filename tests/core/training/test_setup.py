@@ -21,18 +21,19 @@ from core.training.loop.setup import (
     images_that_fit,
     kept_bytes,
     largest_part,
-    undo_compilation,
 )
 from core.training.loop.state import new_state
 from core.worker.training.group import processes_of
 from tests.core.training.test_engine import (
     CPU,
+    Memory,
     SmallNet,
     _assert_equal_weights,
     _config,
     _feature_task,
     _fit,
     _linear,
+    _pixel_task,
 )
 
 
@@ -165,32 +166,38 @@ def test_a_run_of_an_earlier_version_goes_on_as_that_version_did():
 
 
 @pytest.mark.soak
-def test_a_compiled_network_trains_alike_and_without_a_compiler_it_is_said(monkeypatch):
-    config = _config(epochs=2, compiled=True)
-    plain = new_state(SmallNet(), _config(epochs=2), CPU)
-    _fit(plain, _feature_task_of_images, _config(epochs=2))
-    state = new_state(SmallNet(), config, CPU)
-    _fit(state, _feature_task_of_images, config)
-    assert state.setup.is_compiled
-    names = state.model.state_dict().keys()
-    assert names == plain.model.state_dict().keys()
-    for name, value in state.model.state_dict().items():
-        assert torch.allclose(value.float(), plain.model.state_dict()[name].float(), atol=1e-3)
+def test_a_compiled_network_trains_alike_and_goes_on_bit_for_bit():
+    def trained(config, saved=None, **more):
+        net = SmallNet()
+        net.body[3].p = 0.0  # a compiled network draws other numbers
+        state, memory = new_state(net, config, CPU), Memory()
+        if saved is not None:
+            state.restore(saved)
+        _fit(state, _pixel_task, config, checkpoints=memory, **more)
+        return state, memory.state
 
+    compiled = _config(epochs=2, compiled=True)
+    plain, _ = trained(_config(epochs=2))
+    straight, _ = trained(compiled)
+    assert straight.setup.is_compiled
+    assert straight.model.state_dict().keys() == plain.model.state_dict().keys()
+    for name, value in straight.model.state_dict().items():
+        assert torch.allclose(value.float(), plain.model.state_dict()[name].float(), atol=1e-3)
+    stopped, saved = trained(compiled, stop_at=2)
+    assert stopped.stopped
+    resumed, _ = trained(compiled, saved)
+    _assert_equal_weights(resumed.model.state_dict(), straight.model.state_dict())
+
+
+@pytest.mark.soak
+def test_without_a_compiler_the_network_stays_as_it_is_and_the_reason_is_told():
     def fails():
         raise RuntimeError("Failed to find C++ compiler.\nmore lines")
 
     net = SmallNet()
     assert compile_in_place(net, fails) == "Failed to find C++ compiler."
     assert net._compiled_call_impl is None
-    undo_compilation(net)
     _assert_equal_weights(net.state_dict(), SmallNet().state_dict())
-
-
-def _feature_task_of_images(seed=0):
-    from tests.core.training.test_engine import _pixel_task
-
-    return _pixel_task(seed=seed)
 
 
 @pytest.mark.parametrize(
