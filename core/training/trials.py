@@ -13,6 +13,7 @@ FEW_WRONG = 0.005
 # A normal value is above minus this many standard errors in two of three cases.
 _TWO_TO_ONE = 0.43
 _LEAST_SHARE = 0.01
+_PROVEN = 1.645  # standard errors that a normal value exceeds in one of twenty cases by chance
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,11 @@ class Gain:
         if slower:
             return self.mean > _TWO_TO_ONE * self.standard_error and self.share > _LEAST_SHARE
         return self.mean > -_TWO_TO_ONE * self.standard_error
+
+    @property
+    def is_proven(self) -> bool:
+        """Whether the second way is better with 95% confidence, and by more than nothing."""
+        return self.mean > _PROVEN * self.standard_error and self.share > _LEAST_SHARE
 
 
 def gain_of(before: Floats, after: Floats, groups: NDArray[np.int64], weights: Floats) -> Gain:

@@ -204,10 +204,10 @@ class _Search:
 
     @property
     def _rows(self) -> NDArray[np.intp]:
-        """The images that levels are compared on: all that the model learns from."""
+        """The images that levels are compared on: all that a quick model learns from."""
         # Why not the training images alone: too few groups are among them to tell levels apart.
-        subsets = self._data.subsets
-        if not self._data.run.refits:
+        subsets, run = self._data.subsets, self._data.run
+        if not run.train.refit or run.fold is not None:
             return subsets[Subset.TRAIN]
         return np.concatenate([subsets[Subset.TRAIN], subsets[Subset.VALIDATION]])
 

@@ -71,8 +71,9 @@ def better_of(session: JobSession, material: TrainingData, made: TrainedModel) -
     """A trained model, or the quick one it started from unless training it on paid.
 
     Both are judged on the validation images, of which neither has learned: the trained one is kept
-    at odds of two to one for it. Why not by the better figure: the quick model learns from the
-    validation images as well once it is chosen, and few images tell little.
+    where it is better with 95% confidence. Why not by the better figure: the best of many epochs
+    looks better than it is, and the quick model learns from the validation images as well once it
+    is chosen.
 
     Raises:
         StopRequested: if a stop was requested.
@@ -90,12 +91,12 @@ def better_of(session: JobSession, material: TrainingData, made: TrainedModel) -
     before = _losses(head.probabilities(judged.features), judged.targets)
     after = _losses(made.probabilities[Subset.VALIDATION], judged.targets)
     weights = image_weights(judged)
-    if gain_of(before, after, judged.groups, weights).pays(slower=True):
+    if gain_of(before, after, judged.groups, weights).is_proven:
         return made
     losses = {"start_log_loss": _mean(before, weights), "trained_log_loss": _mean(after, weights)}
     note_setup(session, material, {"start_kept": True, **losses})
     session.warn(
-        "Training on brought no proven gain on the validation images: their log loss is "
+        "Training on brought no gain that the validation images prove: their log loss is "
         f"{losses['trained_log_loss']:.3f}, and {losses['start_log_loss']:.3f} at the start. The "
         "model is the one that the recipe quick makes."
     )

@@ -25,6 +25,8 @@ def test_a_small_gain_on_every_image_is_real_though_the_losses_vary_more():
     gain = gain_of(losses, better, np.arange(200))
     assert gain.mean == pytest.approx(0.02, abs=0.005)
     assert gain.mean > 5 * gain.standard_error
+    assert gain.is_proven
+    assert not gain_of(losses[:3], better[:3] + np.array([0.1, 0.0, -0.1]), np.arange(3)).is_proven
     assert gain.pays(slower=True)
     assert not gain_of(losses, losses, np.arange(200)).pays(slower=True)
     assert not gain_of(better, losses, np.arange(200)).pays(slower=False)
