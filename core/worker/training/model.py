@@ -214,10 +214,9 @@ def _forget_states(workspace: Workspace, run_id: str) -> None:
         shutil.rmtree(folder, ignore_errors=True)
         return
     for path in folder.iterdir():
+        # Why folders only: the model that a run started from says what a kept epoch needs.
         if path.is_dir() and path != kept:
             shutil.rmtree(path, ignore_errors=True)
-        elif path.is_file():
-            path.unlink(missing_ok=True)
 
 
 def _validation_f1(material: TrainingData, trained: TrainedModel) -> float | None:
