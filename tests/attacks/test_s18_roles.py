@@ -19,12 +19,13 @@ from core.domain.signoff import MarkKind
 from core.domain.training import TrainingRun
 from core.errors import ConfigError, NotAllowedError, NotSignedInError
 from core.models.catalog import DEFAULT_NETWORK
-from core.store import jobs, runs
+from core.store import jobs, runs, splits
 from core.store.database import connect, sqlite3, transaction
 from core.store.people import guard as write_guard
+from core.worker.depth import measured_dataset
 from core.worker.launcher import lane_lock
 from core.workflows import jobs as job_actions
-from core.workflows.data import datasets, edits
+from core.workflows.data import certificates, datasets, edits
 from core.workflows.keeping import bin as bins
 from core.workflows.keeping import people, record
 from core.workflows.results import access, evaluation
@@ -62,6 +63,10 @@ def plant(workspace, tmp_path, monkeypatch):
     for name, role in USERS.items():
         people.add_user(workspace, name, role)
     (workspace.root / FILE).write_text('[auth]\nmode = "proxy"\n')
+    with acting_as(PROGRAM), connect(workspace) as db:  # else the first command would store it
+        measured_dataset(workspace, db, "ds-1")
+        split = splits.split_by_id(db, "split-1")
+    certificates.certified(workspace, split)
     with lane_lock(workspace, JobKind.TRAIN.lane).acquire():  # nothing is trained here
         yield workspace
 

@@ -106,7 +106,8 @@ def test_nobody_gets_anything_without_signing_in(plant):
 def test_a_viewer_tries_every_route_that_writes(plant):
     _set_up(plant, "proxy")
     writing = {r.path for r in (*routes.ROUTES, *viewer_routes.ROUTES) if "POST" in r.methods}
-    assert writing == POSTS.keys()
+    # An answer is kept in memory with its upload; adding it to the dataset needs the right to.
+    assert writing - {"/uploaded/{token}/answer"} == POSTS.keys()
     ours = {"origin": "http://testserver", routes.UPLOAD_HEADER: "1"}
     client = _client()
     for path, body in POSTS.items():

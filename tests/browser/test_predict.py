@@ -39,6 +39,8 @@ def test_images_of_camera_and_files_are_answered_with_a_key_and_found_in_the_new
     images[4].write_text("no image")
     open_page(page, app, f"predict?model={trained.model.id}")
     page.get_by_role("radio", name="Camera").click()
+    # A photo that is taken before the camera shows something is none.
+    page.wait_for_function("() => document.querySelector('video')?.currentTime > 0")
     page.locator("[data-testid=stCameraInputButton]").click()
     tiles = page.locator(".ts-images .tile")
     expect(tiles).to_have_count(1)

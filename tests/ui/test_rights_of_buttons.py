@@ -10,10 +10,8 @@ from core.domain.keeping.people import PROGRAM, Actor, Role, Standing, acting_as
 from core.domain.record import RecordedAction
 from core.workflows.keeping import people, record
 from core.workflows.results import access
-from core.workspace import ROOT_VARIABLE
 from pages.ui.people import session
 from pages.ui.places import Place
-from tests.frame import link_to
 from tests.made import add_model, make_dataset
 
 PAGES = Path(__file__).parents[2] / "pages"
@@ -138,7 +136,7 @@ def test_every_control_that_writes_asks_for_the_right_to():
 
 
 def test_a_viewer_opens_every_page_is_refused_nothing_and_reads_why_buttons_are_disabled(
-    workspace, monkeypatch
+    workspace, monkeypatch, open_page
 ):
     # The first page after a split was made counted its leaks, and refused itself to viewers.
     made = make_dataset(workspace, per_subset=8, groups=True)
@@ -146,11 +144,10 @@ def test_a_viewer_opens_every_page_is_refused_nothing_and_reads_why_buttons_are_
         access.open_results(workspace, [add_model(made, name)], "audit")
     people.add_user(workspace, "Kim", Role.VIEWER)
     (workspace.root / FILE).write_text('[auth]\nmode = "proxy"\n')
-    monkeypatch.setenv(ROOT_VARIABLE, str(workspace.root))
     monkeypatch.setattr(session, "actor", lambda: Actor("Kim", Standing.ACCOUNT, 1e12))
     locked = {}
     for place in Place:
-        page = link_to(place.value).run()
+        page = open_page(place.value, workspace)
         assert not page.exception, place
         assert not [error.value for error in page.error if "may not" in error.value], place
         locked |= {button.key: button.help for button in page.button if button.disabled}
