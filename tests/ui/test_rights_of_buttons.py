@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from core.administration import FILE
-from core.domain.keeping.people import PROGRAM, Actor, Role, Standing, acting_as
+from core.domain.keeping.people import NOBODY, PROGRAM, Actor, Role, Standing, acting_as
 from core.domain.record import RecordedAction
 from core.workflows.keeping import people, record
 from core.workflows.results import access
@@ -144,6 +144,7 @@ def test_a_viewer_opens_every_page_is_refused_nothing_and_reads_why_buttons_are_
         access.open_results(workspace, [add_model(made, name)], "audit")
     people.add_user(workspace, "Kim", Role.VIEWER)
     (workspace.root / FILE).write_text('[auth]\nmode = "proxy"\n')
+    monkeypatch.setattr("core.domain.keeping.people._usual", lambda: NOBODY)  # pages set it
     monkeypatch.setattr(session, "actor", lambda: Actor("Kim", Standing.ACCOUNT, 1e12))
     locked = {}
     for place in Place:
