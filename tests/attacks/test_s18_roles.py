@@ -147,7 +147,7 @@ WRITES = {
     "runs delete": ("stopped", "--yes"),
     "refit": ("first",),
     "search": ("parts",),
-    "learning-rate": ("parts", "--recipe", "full"),
+    "learning-rate": ("parts", "--set", "recipe=full"),
     "stop": ("queued",),
     "resume": ("stopped",),
     "threshold": ("first", "--at", "0.5", "--save"),
