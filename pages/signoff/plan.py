@@ -22,7 +22,6 @@ from pages.ui import context, errors, judged_images, state, text, threshold_form
 from pages.ui.places import Place
 
 EXAMPLES = (20, 50, 100, 300, 1000)
-_TABLE_ROW_PX = 35
 
 
 @dataclass(frozen=True)
@@ -210,7 +209,7 @@ def _table(title: str, allowed: str, rows: tuple[PlanRow, ...], key: str) -> Non
             "chance to pass": [100 * (row.chance_to_pass or 0.0) for row in rows],
         },
         hide_index=True,
-        height=_TABLE_ROW_PX * (len(rows) + 1) + 2,
+        height=widgets.rows_height(len(rows)),
         key=key,
         column_config={
             allowed: st.column_config.NumberColumn(width="small"),
@@ -251,6 +250,7 @@ def best_case(workspace: Workspace, claimed: Claim) -> None:
                 "without an error": [row[4] for row in rows],
             },
             hide_index=True,
+            height=widgets.rows_height(len(rows)),
             key="plan_best",
             column_config={
                 "without an error": st.column_config.NumberColumn(

@@ -13,7 +13,7 @@ from core.workflows.training.runs import RunView
 from core.workflows.use import alike, models
 from core.workspace import Workspace
 from pages.training import run_actions, run_live
-from pages.ui import text
+from pages.ui import text, widgets
 from pages.ui.components import chart
 from pages.ui.figures import training_curves
 from pages.ui.people import rights
@@ -111,6 +111,7 @@ def _details_tried(workspace: Workspace, view: RunView, tried: Sequence[DetailTr
             "ms per image": [round(t.image_ms, 1) for t in tried],
         },
         hide_index=True,
+        height=widgets.rows_height(len(tried)),
         placeholder=text.NOTHING,
     )
     st.caption(
