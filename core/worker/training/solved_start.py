@@ -1,4 +1,4 @@
-"""Staged and full start from what quick would make, and end with it unless training on paid."""
+"""Staged and full start from what quick would make, and end with it unless more training paid."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -96,9 +96,9 @@ def better_of(session: JobSession, material: TrainingData, made: TrainedModel) -
     losses = {"start_log_loss": _mean(before, weights), "trained_log_loss": _mean(after, weights)}
     note_setup(session, material, {"start_kept": True, **losses})
     session.warn(
-        "Training on brought no gain that the validation images prove: their log loss is "
-        f"{losses['trained_log_loss']:.3f}, and {losses['start_log_loss']:.3f} at the start. The "
-        "model is the one that the recipe quick makes."
+        "Training further brought no gain that the validation images prove: their log loss is "
+        f"{losses['trained_log_loss']:.3f}, and {losses['start_log_loss']:.3f} at the start. "
+        "The quick model it started from was kept."
     )
     refits = material.run.train.refit and material.run.fold is None
     return solved_model(session, material, backbone, level, refits=refits)

@@ -345,9 +345,9 @@ def _start(record: Mapping[str, Any]) -> tuple[Fact, ...]:
     return (
         Fact(
             "Kept",
-            "the model of the recipe quick, from which it started: training on brought no gain "
-            f"that the validation images prove (log loss {after}, at the start {before}). It "
-            "learned from training and validation images; the latter's results are cross-validated",
+            "the quick model from which it started: training further brought no gain that the "
+            f"validation images prove (log loss {after}, at the start {before}). It learned from "
+            "training and validation images; the latter's results are cross-validated",
         ),
     )
 
