@@ -239,3 +239,17 @@ def test_networks_says_what_is_on_this_machine(workspace, monkeypatch):
     )
     assert networks["resnet50"]["source"] == "weights folder"
     assert networks["convnext_tiny"]["source"] is None
+
+
+def test_a_report_with_its_table_is_made_by_the_program_itself(trained, tmp_path):
+    # The program kept pandas away for good, so that the table of a report could not be written;
+    # commands that are called in a test process found it there.
+    copy = copy_of(trained.workspace, tmp_path / "copy")
+    target, table = tmp_path / "report.html", tmp_path / "report.csv"
+    ran = _program(
+        *("report", trained.model.id, "--out", target, "--csv", table, "--short"),
+        TOUCHSTONE_WORKSPACE=str(copy.root),
+    )
+    assert ran.returncode == 0, ran.stdout.decode() + ran.stderr.decode()
+    assert target.stat().st_size > 10_000
+    assert "other_class" in table.read_text(encoding="utf-8-sig").splitlines()[0]
