@@ -130,7 +130,7 @@ def _key(name: str, value: object) -> str:
 def _width(words: str) -> int:
     """Width in px of a menu that shows these words; longer ones end in an ellipsis."""
     low, high = _WIDTH_PX
-    return max(low, min(high, 66 + 7 * len(words)))
+    return max(low, min(high, 80 + 7 * len(words)))
 
 
 def _pick(level: Level | None, key: str) -> None:
