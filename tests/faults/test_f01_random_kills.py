@@ -2,20 +2,23 @@
 
     TOUCHSTONE_KILLS=1000 pytest -m soak tests/faults/test_f01_random_kills.py
 
-Each turn kills with SIGKILL what is at work: a process that edits as the app does, the worker of an
-import, a training, a batch or a backup, or a process in the middle of a migration. The moments are
-random, and the same for the same number of kills. After each one the database is sound, the record
-is whole, and what the killed process had reported as done is there.
+Each turn kills with SIGKILL what is at work: a process that edits as the app does, a process in the
+middle of a migration, or, during an import, a training, a batch or a backup, the worker, the app in
+which somebody follows the job, or both. The moments are random, and the same for the same number of
+kills. After each one the database is sound, the record is whole, and what the killed process had
+reported as done is there.
 """
 
+import contextlib
 import os
 import random
 import shutil
 import signal
 import sys
+import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -35,8 +38,12 @@ from core.workflows.keeping import backup, record
 from core.workflows.training import runs
 from core.workflows.use import models, prediction
 from core.workspace import Workspace
+from tests.browser.conftest import App, Begin, free_port, run_streamlit
 from tests.conftest import Trained, copy_of, store_rows, write_marked_images
 from tests.older import replay
+from tests.sessions import Session
+from tests.warm_apps import WarmApps
+from tests.warm_workers import WarmWorkers
 
 pytestmark = [
     pytest.mark.soak,
@@ -46,19 +53,25 @@ pytestmark = [
 KILLS = int(os.environ.get("TOUCHSTONE_KILLS", "1000"))
 # How often each kind is killed, in parts; trainings take longest.
 PARTS = {"edit": 8, "migration": 4, "import": 4, "batch": 2, "backup": 2, "training": 2}
+# What is killed during a job, in parts.
+KILLED = {"worker": 3, "app": 1, "both": 1}
+PAGES = ("", "import", "datasets", "train", "runs", "evaluate", "predict", "record", "health")
 
 
 class Victim:
     """A workspace in which something is killed again and again."""
 
-    def __init__(self, trained: Trained, root: Path) -> None:
+    def __init__(self, trained: Trained, root: Path, begin: Begin) -> None:
         self.root, self.random = root, random.Random(KILLS)
         self.workspace = copy_of(trained.workspace, root / "copy")
         self.trained = trained
         self.rows = store_rows(self.workspace, [0] * 40)
         self.images = write_marked_images(root / "more", 20)
         self.kills: Counter[str] = Counter()
+        self.killed_apps = 0
         self.took: dict[str, float] = {}
+        self.app = App(self.workspace.root, free_port(), begin)
+        self.person: Session | None = None
 
     def edit(self) -> None:
         """A process writes edits and reports each one; every reported one is there afterwards."""
@@ -198,18 +211,52 @@ class Victim:
         return dict(read_tensors(models.exported_bundle(self.workspace, model)))
 
     def killed(self, kind: str, start: Callable[[], Job]) -> Job:
-        """A job whose worker was killed at some moment, or which was quicker."""
+        """A job whose worker, or app, or both were killed at some moment, or which was quicker."""
+        person = self._somebody_at_the_app()
         begun = time.monotonic()
         job = start()
-        time.sleep(self.random.uniform(0.0, 1.1 * self.took.get(kind, 2.0)))
+        person.visit(self.random.choice(PAGES), {})
+        delay = self.random.uniform(0.0, 1.1 * self.took.get(kind, 2.0))
+        what = self.random.choices(list(KILLED), list(KILLED.values()))[0]
+        kill = threading.Timer(begun + delay - time.monotonic(), self._kill, [what])
+        kill.start()
+        person.look(max(0.0, begun + delay - time.monotonic()))
+        kill.join()
         self.kills[kind] += 1
-        for worker in workers_of(self.workspace):
-            os.kill(worker, signal.SIGKILL)
+        if what != "worker":
+            self.killed_apps += 1
+            self.leave()
         job = ended(self.workspace, job)
         if job.status is JobStatus.COMPLETED:
             self.took[kind] = time.monotonic() - begun
         sound(self.workspace)
         return job
+
+    def _kill(self, what: str) -> None:
+        if what != "worker":
+            self.app.kill()
+        if what != "app":
+            for worker in workers_of(self.workspace):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(worker, signal.SIGKILL)
+
+    def _somebody_at_the_app(self) -> Session:
+        """The app runs, again if it was killed, and shows its pages without an error."""
+        if self.person is None:
+            self.app.start()
+            self.person = Session(self.app.url)
+            self.person.enter()
+        assert self.person.failures == []
+        return self.person
+
+    def leave(self) -> None:
+        """Close the page, of a killed app too; what it had shown before was no error."""
+        if self.person is not None:
+            cut_off = ("ConnectionClosed", "TimeoutError")
+            failures = [f for f in self.person.failures if not any(word in f for word in cut_off)]
+            assert failures == []
+            self.person.leave()
+            self.person = None
 
     def finished(self, job: Job) -> Job:
         """The job once it is completed, without a kill."""
@@ -253,8 +300,19 @@ def sound(workspace: Workspace) -> None:
     assert record.verify(workspace) == []
 
 
-def test_random_kills_lose_nothing(trained: Trained, tmp_path: Path) -> None:
-    victim = Victim(trained, tmp_path)
+@pytest.fixture
+def begin(warm_workers: WarmWorkers | None) -> Iterator[Begin]:
+    """How an app is started: by a fork, or with all its imports where there are no forks."""
+    if warm_workers is None:
+        yield run_streamlit
+        return
+    warm, workers = WarmApps(), warm_workers.address()
+    yield lambda app, log: warm.start(app.workspace, app.port, log, workers)
+    warm.close()
+
+
+def test_random_kills_lose_nothing(trained: Trained, tmp_path: Path, begin: Begin) -> None:
+    victim = Victim(trained, tmp_path, begin)
     turns = {
         "edit": victim.edit,
         "migration": victim.migration,
@@ -272,5 +330,10 @@ def test_random_kills_lose_nothing(trained: Trained, tmp_path: Path) -> None:
             victim.kills[kind] += 1
         if victim.kills.total() % 50 < 2:
             print(dict(victim.kills), flush=True)
+    victim.leave()
+    victim.app.stop()
     sound(victim.workspace)
-    print(f"{victim.kills.total()} kills, nothing lost: {dict(victim.kills)}")
+    print(
+        f"{victim.kills.total()} kills, nothing lost: {dict(victim.kills)}; "
+        f"the app was among the killed {victim.killed_apps} times"
+    )
