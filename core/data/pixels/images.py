@@ -196,6 +196,8 @@ def _opened(source: Path | IO[bytes], name: str) -> Iterator[tuple[Image.Image, 
             f"{name} is not a {FORMAT_WORDS} image.",
             "Convert it, or leave it out.",
         ) from err
+    except Image.DecompressionBombError as err:  # above Pillow's own limit
+        raise _huge(name, "over 178") from err
     except MemoryError as err:
         raise UnreadableImageError(
             f"{name} needs more memory than there is.",
@@ -214,7 +216,7 @@ def _opened(source: Path | IO[bytes], name: str) -> Iterator[tuple[Image.Image, 
 
 def _damaged(name: str, err: Exception) -> UnreadableImageError:
     return UnreadableImageError(
-        f"{name} cannot be decoded: {err or type(err).__name__}.",
+        f"{name} cannot be decoded: {str(err).rstrip('.') or type(err).__name__}.",
         "The file may be damaged or incomplete. Export it again.",
     )
 
@@ -289,11 +291,15 @@ def _orientation(image: Image.Image) -> int:
 def _refuse_huge(image: Image.Image, name: str) -> None:
     megapixels, limit = image.width * image.height / 1e6, limits_of().image_megapixels
     if megapixels > limit:
-        raise UnreadableImageError(
-            f"{name} has {shortened(megapixels, beside=[limit])} megapixels; the limit is "
-            f"{limit:g}.",
-            f"Reduce it, or divide it into several images. {how_to_change('image_megapixels')}",
-        )
+        raise _huge(name, shortened(megapixels, beside=[limit]))
+
+
+def _huge(name: str, megapixels: str) -> UnreadableImageError:
+    limit = limits_of().image_megapixels
+    return UnreadableImageError(
+        f"{name} has {megapixels} megapixels; the limit is {limit:g}.",
+        f"Reduce it, or divide it into several images. {how_to_change('image_megapixels')}",
+    )
 
 
 def _upright(image: Image.Image, orientation: int) -> Image.Image:

@@ -132,6 +132,9 @@ def test_a_huge_image_is_refused_before_it_is_decoded():
     small_file = _encoded(Image.new("1", (7072, 7072)))
     with pytest.raises(UnreadableImageError, match=r"has 50\.01 megapixels; the limit is 50\."):
         read_image(small_file)
+    small_file = _encoded(Image.new("1", (15_000, 15_000)))
+    with pytest.raises(UnreadableImageError, match=r"has over 178 megapixels; the limit is 50\."):
+        read_image(small_file)
 
 
 def test_text_and_documents_in_disguise_are_refused(tmp_path):
