@@ -160,6 +160,11 @@ class Session:
                     for page in message.navigation.app_pages
                 }
                 self.page = message.navigation.page_script_hash
+            case "new_session":
+                # What refreshed itself does so again only if the page says so anew; the server
+                # answers nothing to the refresh of a part that is gone.
+                if not message.new_session.fragment_ids_this_run:
+                    self.timers.clear()
             case "auto_rerun":
                 every = message.auto_rerun.interval
                 self.timers[message.auto_rerun.fragment_id] = Timer(every, time.monotonic() + every)
