@@ -65,6 +65,16 @@ def overlay(
     return Image.fromarray(np.clip(mixed + 0.5, 0, 255).astype(np.uint8))
 
 
+def heat_layer(
+    values: NDArray[np.floating], side_px: int, *, colours: ColourMap = ColourMap.HEAT
+) -> NDArray[np.uint8]:
+    """A coarse heatmap [h, h] in [0, 1] as colours and opacity: [side_px, side_px, 4]."""
+    small = Image.fromarray((255 * values + 0.5).astype(np.uint8))
+    heat = np.asarray(small.resize((side_px, side_px), Image.Resampling.BILINEAR))
+    layer: NDArray[np.uint8] = colour_table(colours)[heat]
+    return layer
+
+
 def overlaid(
     image: Image.Image, cells: NDArray[np.uint8], square: tuple[float, float, float, float]
 ) -> Image.Image:

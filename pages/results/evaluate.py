@@ -180,7 +180,7 @@ def details(workspace: Workspace, shown: list[Model], subset: Subset) -> None:
 
 def _note_tab() -> None:
     chosen = str(st.session_state.tab)
-    state.put(tab=None if chosen == TABS[0] else chosen, page=None, sort=None)
+    state.put(tab=None if chosen == TABS[0] else chosen, page=None, sort=None, region=None)
 
 
 def notes(workspace: Workspace, judgements: list[JudgedSet]) -> None:

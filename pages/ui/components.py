@@ -39,6 +39,12 @@ _images = st.components.v2.component(
     css=_asset("images.css"),
     js=_asset("images.js"),
 )
+_region = st.components.v2.component(
+    "touchstone_region",
+    html=_asset("region.html"),
+    css=_asset("region.css"),
+    js=_asset("region.js"),
+)
 _findings = st.components.v2.component(
     "touchstone_findings",
     html=_asset("findings.html"),
@@ -67,7 +73,10 @@ _classes = st.components.v2.component(
 
 @dataclass(frozen=True)
 class Tile:
-    """One image of a gallery; texts are shown literally, `icon` is a Material symbol on it."""
+    """One image of a gallery; texts are shown literally, `icon` is a Material symbol on it.
+
+    `outline`: left, top, width and height of a region to mark, in percent of the square tile.
+    """
 
     key: str
     url: str
@@ -76,6 +85,7 @@ class Tile:
     hint: str = ""
     tone: Tone = ""
     icon: str = ""
+    outline: tuple[float, float, float, float] | None = None
 
 
 def frame(address: Mapping[str, str] | None, tips: Mapping[str, str], *, door: int) -> None:
@@ -198,6 +208,32 @@ def editable_gallery(
         on_turn_change=on_turn,
     )
     return answer.edited is not None
+
+
+@dataclass(frozen=True)
+class RegionField:
+    """A square picture on which a person draws one rectangle.
+
+    Attributes:
+        picture: address of the image.
+        place: its left, top, width and height, in percent of the square.
+        seen: how much of it is cut off at the top, right, bottom and left, in percent of it.
+        layer: address of a square image over it; empty: none.
+        region: left, top, right, bottom of the rectangle, in percent of the square; None: none.
+        label: what is drawn, for screen readers.
+    """
+
+    picture: str
+    place: tuple[float, float, float, float]
+    seen: tuple[float, float, float, float]
+    layer: str
+    region: tuple[int, int, int, int] | None
+    label: str
+
+
+def region_field(field: RegionField, key: str, *, on_drawn: Callable[[], None]) -> None:
+    """Mount it; in `on_drawn`, `st.session_state[key].drawn` is a new region, or [] for none."""
+    _region(key=key, data=asdict(field), on_drawn_change=on_drawn)
 
 
 def class_table(

@@ -1,6 +1,7 @@
 """The images behind a number: a sorted, paged gallery; a click opens the image dialog."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import assert_never
 
 import numpy as np
@@ -10,15 +11,15 @@ from streamlit.delta_generator import DeltaGenerator
 
 from core.domain.jobs import Job, JobStatus
 from core.domain.keeping.people import Right
-from core.domain.models import Model
 from core.domain.signoff import MarkKind
 from core.evaluation.measures.views import Order, sorted_images
 from core.workflows import jobs
 from core.workflows.results import evaluation, focus
 from core.workflows.results.evaluation import JudgedSample
+from core.workflows.results.focus import Region
 from core.workflows.results.judging import JudgedSet
 from core.workspace import Workspace
-from pages.ui import components, routes, state, text, widgets
+from pages.ui import components, heat_region, routes, state, text, widgets
 from pages.ui.people import rights
 from pages.ui.viewer.marks import MARKS
 from pages.ui.viewer.viewing import of_samples
@@ -65,36 +66,48 @@ def panel(
         return
     with sort_in or st.container():
         chosen = _order(key, order) if len(positions) > 1 else order
-    focused = in_region = None
+    focused = in_region = region = None
+    by = chosen
     match chosen:
         case Order.FOCUS:
             values = focus.focus_values(workspace, judgement)
             focused = _explained(workspace, judgement, positions, values)
         case Order.REGION:
-            values = focus.region_shares(workspace, judgement, _region(key))
+            region = _region(workspace, judgement, positions, key)
+            values = focus.region_shares(workspace, judgement, region or focus.WHOLE)
             in_region = _explained(workspace, judgement, positions, values)
+            by = chosen if region else order
         case Order.CONFIDENT | Order.UNSURE | Order.LOSS:
             pass
         case _:
             assert_never(chosen)
     ordered = sorted_images(
         positions,
-        chosen,
+        by,
         confidence=judgement.confidence,
         margin=judgement.margin,
         loss=judgement.loss,
         focus=focused,
         region=in_region,
     )
-    _page(workspace, judgement, ordered, chosen, in_region if focused is None else focused, key)
+    shown = _Shown(by, in_region if focused is None else focused, region)
+    _page(workspace, judgement, ordered, shown, key)
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """What tiles show: by what they are sorted, its values [N] of heatmaps, a region of these."""
+
+    order: Order
+    heat: NDArray[np.float64] | None
+    region: Region | None
 
 
 def _page(
     workspace: Workspace,
     judgement: JudgedSet,
     ordered: NDArray[np.int64],
-    order: Order,
-    focused: NDArray[np.float64] | None,
+    shown: _Shown,
     key: str,
 ) -> None:
     """One page of tiles."""
@@ -102,18 +115,18 @@ def _page(
     page = _page_in_link(key, pages)
     positions = ordered[(page - 1) * PAGE : page * PAGE]
     marks = evaluation.marks(workspace, judgement.dataset.id)
-    values = np.full(len(positions), np.nan) if focused is None else focused[positions]
-    focus_by_id = dict(zip(judgement.sample_ids[positions].tolist(), values, strict=True))
-    by_heat = order in (Order.FOCUS, Order.REGION)
+    values = np.full(len(positions), np.nan) if shown.heat is None else shown.heat[positions]
+    heat_by_id = dict(zip(judgement.sample_ids[positions].tolist(), values, strict=True))
+    by_heat = shown.heat is not None
     heated = focus.heated_ids(workspace, judgement.model) if by_heat else set()
     tiles = [
         _tile(
             item,
-            judgement.class_names,
+            judgement,
             marks.get(item.sample.id, set()),
-            order,
-            focus_by_id[item.sample.id],
-            judgement.model if item.sample.id in heated else None,
+            shown,
+            heat_by_id[item.sample.id],
+            is_heated=item.sample.id in heated,
         )
         for item in evaluation.judged_images(workspace, judgement, positions)
     ]
@@ -171,12 +184,21 @@ def _order(key: str, usual: Order) -> Order:
     return chosen
 
 
-def _region(key: str) -> tuple[float, float, float, float]:
-    """The region whose heat counts, in percent of what the network sees."""
-    with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
-        across = st.slider("From left to right (%)", 0, 100, (0, 100), 5, key=f"{key}_across")
-        down = st.slider("From top to bottom (%)", 0, 100, (0, 50), 5, key=f"{key}_down")
-    return across[0] / 100, down[0] / 100, across[1] / 100, down[1] / 100
+def _region(
+    workspace: Workspace, judgement: JudgedSet, positions: NDArray[np.int64], key: str
+) -> Region | None:
+    """The region that was drawn, and the picture to draw it on; None: there is none yet."""
+    asked = st.query_params.get("region", "") if _is_in_link(key) else ""
+    region = heat_region.read(asked)
+    heat_region.field(
+        workspace,
+        judgement,
+        positions,
+        region,
+        key=f"{key}_region",
+        note=lambda drawn: _note(key, region=drawn, page=None),
+    )
+    return heat_region.as_fractions(region) if region else None
 
 
 def _explained(
@@ -229,32 +251,35 @@ def _explaining(workspace: Workspace, job: Job) -> None:
 
 def _tile(
     item: JudgedSample,
-    names: Sequence[str],
+    judgement: JudgedSet,
     marks: set[MarkKind],
-    order: Order,
-    focused: float,
-    heated_by: Model | None,
+    shown: _Shown,
+    heat: float,
+    *,
+    is_heated: bool,
 ) -> components.Tile:
+    sample, model, names = item.sample, judgement.model, judgement.class_names
     url = (
-        routes.heated_url(item.sample.id, item.sample.sha256, heated_by.id)
-        if heated_by is not None
-        else routes.thumbnail_url(item.sample.id, item.sample.sha256)
+        routes.heated_url(sample.id, sample.sha256, model.id)
+        if is_heated
+        else routes.thumbnail_url(sample.id, sample.sha256)
     )
     is_wrong = item.target != item.predicted
     shown_marks = [style for kind, style in MARKS.items() if kind in marks]
     signs = "".join(style.sign for style in shown_marks)
     true, predicted = names[item.target], names[item.predicted]
     return components.Tile(
-        key=str(item.sample.id),
+        key=str(sample.id),
         url=url,
-        title=f"{signs} {_value_words(item, order, focused)}".strip(),
+        title=f"{signs} {_value_words(item, shown.order, heat)}".strip(),
         detail=f"{true} → {predicted}" if is_wrong else true,
-        hint="\n".join([item.sample.path, *(style.label for style in shown_marks)]),
+        hint="\n".join([sample.path, *(style.label for style in shown_marks)]),
         tone="wrong" if is_wrong else "",
+        outline=heat_region.outline(model, sample, shown.region) if shown.region else None,
     )
 
 
-def _value_words(item: JudgedSample, order: Order, focused: float) -> str:
+def _value_words(item: JudgedSample, order: Order, heat: float) -> str:
     """What the images are sorted by."""
     match order:
         case Order.CONFIDENT:
@@ -264,9 +289,9 @@ def _value_words(item: JudgedSample, order: Order, focused: float) -> str:
         case Order.LOSS:
             return f"loss {text.decimal(item.loss, 2)}"
         case Order.FOCUS:
-            return _focus_words(focused)
+            return _focus_words(heat)
         case Order.REGION:
-            return _share_words(focused)
+            return _share_words(heat)
         case _:
             assert_never(order)
 

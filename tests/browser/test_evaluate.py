@@ -75,6 +75,10 @@ def made(app: App) -> str:
         predictions.insert_predictions(
             db, model.id, dataset.id, Subset.TEST, np.array(ids, np.int64), matrix
         )
+        # The heat of each image is one column of its own, further right in later ones.
+        columns = {key: np.eye(14, dtype=np.uint8)[n % 14] for n, key in enumerate(ids)}
+        heats = {key: np.tile(255 * row, (14, 1)).tobytes() for key, row in columns.items()}
+        predictions.save_heats(db, model.id, heats)
     access.record_view(workspace, model, "before")
     return model.id
 
@@ -154,6 +158,45 @@ def test_classes_are_sorted_and_chosen_by_keyboard_and_stay_in_the_link(
     page.reload()
     expect(page.get_by_role("heading", name="good")).to_be_visible()
     expect(names).to_have_text(["crack", "good"])
+
+
+def test_a_region_drawn_by_hand_sorts_the_images_by_their_heat_in_it(
+    app: App, page: Page, made: str
+) -> None:
+    open_page(page, app, f"evaluate?model={made}&cell=0-0&sort=region")
+    field, tiles = page.locator(".ts-region"), page.locator(".ts-images .tile")
+    expect(page.get_by_text("Average heatmap of 10 images")).to_be_visible()
+    unsorted = tiles.first.get_attribute("data-key")
+    field.scroll_into_view_if_needed()
+
+    def at(x: float, y: float) -> tuple[float, float]:
+        box = field.bounding_box()
+        assert box is not None
+        return box["x"] + x * box["width"], box["y"] + y * box["height"]
+
+    page.mouse.move(*at(0.6, 0.7))
+    page.mouse.down()
+    page.mouse.move(*at(0.8, 0.4), steps=3)
+    page.mouse.move(*at(0.75, 0.2), steps=3)
+    page.mouse.up()
+    page.wait_for_url(re.compile("region=60-20-75-70"))
+    expect(tiles.first).to_contain_text("heat 50%")  # half of the column of the last image
+    expect(tiles.last).to_contain_text("heat 0%")
+    last = tiles.first.get_attribute("data-key")
+    assert last != unsorted
+    expect(page.locator(".ts-images .outline")).to_have_count(10)
+
+    # By keys it moves; the link keeps it, and nothing is left of it once it is cleared.
+    field.focus()
+    for _ in range(4):
+        page.keyboard.press("ArrowLeft")
+    page.wait_for_url(re.compile("region=52-20-67-70"))
+    expect(tiles.first).not_to_have_attribute("data-key", str(last))
+    page.reload()
+    expect(field.locator(".box")).to_have_attribute("style", re.compile("left: 52%; top: 20%"))
+    page.get_by_role("button", name="Clear").click()
+    expect(field.locator(".box")).to_be_hidden()
+    expect(tiles.first).to_have_attribute("data-key", str(unsorted))
 
 
 def test_charts_follow_the_width_and_what_did_not_change_is_not_drawn_again(

@@ -401,7 +401,7 @@ def datasets_version(workspace: Workspace) -> int:
         return datasets.find_dataset(db, "m").version
 
 
-def test_images_are_sorted_by_the_focus_of_their_heatmaps(
+def test_images_are_sorted_by_their_heatmaps_and_a_region_can_be_typed(
     open_page: OpenPage, judged: Workspace
 ) -> None:
     found = evaluation.judge(judged, "m", Subset.TEST)
@@ -415,6 +415,21 @@ def test_images_are_sorted_by_the_focus_of_their_heatmaps(
     assert app.query_params["sort"] == "focus"
     with connect(judged) as db:
         assert not db.execute("SELECT 1 FROM jobs").fetchall()  # all of them are known
+    with connect(judged) as db, transaction(db):
+        left = bytes([255, 0, 255, 0])  # 2 x 2 cells
+        predictions.save_heats(db, "model-m-1", dict.fromkeys(wrong, left))
+    order.set_value(Order.REGION).run()
+    assert any("Average heatmap of 3 images" in item.value for item in app.caption)
+    typed = {item.label: item for item in app.number_input}
+    typed["Right (%)"].set_value(25).run()
+    assert not app.exception
+    assert app.query_params["region"] == "0-0-25-100"
+    assert any(
+        "**50%** of the average heat of 3 images is in this region, 25% of the area" in item.value
+        for item in app.caption
+    )
+    next(item for item in app.button if item.label == "Clear").click().run()
+    assert "region" not in app.query_params
 
 
 def test_somebody_elses_edit_is_not_offered_for_undo(

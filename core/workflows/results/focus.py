@@ -1,6 +1,7 @@
 """How focused the heatmaps of images are: computed by the worker, kept, used to sort them."""
 
 import io
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,10 @@ from core.workspace import Workspace
 # About as many as are explained in a minute; further ones are not the first to look at.
 MOST_EXPLAINED = 500
 
+# Left, top, right and bottom, as fractions of what the network sees.
+Region = tuple[float, float, float, float]
+WHOLE: Region = (0, 0, 1, 1)
+
 
 def job_subject(model_id: str) -> str:
     """What the explain jobs of a model are filed under."""
@@ -41,16 +46,8 @@ def focus_values(workspace: Workspace, judged: JudgedSet) -> NDArray[np.float64]
     return values
 
 
-def region_shares(
-    workspace: Workspace, judged: JudgedSet, region: tuple[float, float, float, float]
-) -> NDArray[np.float64]:
-    """[N]: share of the heat of the predicted class in a region; -1 unreadable, NaN not known yet.
-
-    Args:
-        workspace: where the heatmaps are kept.
-        judged: the images.
-        region: left, top, right, bottom, as fractions of what the network sees.
-    """
+def region_shares(workspace: Workspace, judged: JudgedSet, region: Region) -> NDArray[np.float64]:
+    """[N]: share of the predicted class' heat in a region; -1 unreadable, NaN not known yet."""
     with connect(workspace) as db:
         known = predictions.heats_of(db, judged.model.id)
         unreadable = {k for k, v in predictions.focus_of(db, judged.model.id).items() if v is None}
@@ -70,7 +67,40 @@ def heated_ids(workspace: Workspace, model: Model) -> set[int]:
         return predictions.heated_samples(db, model.id)
 
 
-def share_inside(cells: NDArray[np.uint8], region: tuple[float, float, float, float]) -> float:
+@dataclass(frozen=True)
+class AverageHeat:
+    """The mean of the kept heatmaps of images, in each of which all heat counts the same.
+
+    `cells` [h, h] are 1 at the hottest place; without any heatmap there is one cell of 0.
+    """
+
+    cells: NDArray[np.float64]
+    images: int
+
+
+def average_heat(
+    workspace: Workspace, judged: JudgedSet, positions: NDArray[np.int64]
+) -> AverageHeat:
+    """Where the network looks on average in the images at these positions."""
+    with connect(workspace) as db:
+        known = predictions.heats_of(db, judged.model.id)
+    heats = [known[i] for i in judged.sample_ids[positions].tolist() if i in known]
+    total = np.zeros_like(heats[0], np.float64) if heats else np.zeros((1, 1))
+    for cells in heats:
+        total += cells / max(int(cells.sum()), 1)
+    return AverageHeat(total / (total.max() or 1), len(heats))
+
+
+def region_on_image(model: Model, size: tuple[int, int], region: Region) -> Region:
+    """Where a region lies on an image of width x height pixels, in fractions of the image."""
+    left, top, right, bottom = placement(size, model.preprocess).square
+    across = (min(1.0, max(0.0, left + x * (right - left))) for x in region[::2])
+    down = (min(1.0, max(0.0, top + y * (bottom - top))) for y in region[1::2])
+    (x0, x1), (y0, y1) = across, down
+    return x0, y0, x1, y1
+
+
+def share_inside(cells: NDArray[np.number], region: Region) -> float:
     """The share of the heat of a coarse map [h, h] that lies in a region; 0 without any heat."""
     left, top, right, bottom = region
     across, down = (_overlap(len(cells), low, high) for low, high in ((left, right), (top, bottom)))

@@ -3,13 +3,12 @@
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
-from PIL import Image
 
 from core.domain.jobs import Job
 from core.domain.keeping.people import Right
 from core.domain.models import ColourMap, Model
 from core.errors import NotFoundError
-from core.inference.overlay import colour_table
+from core.inference.overlay import heat_layer
 from core.words import NOTHING
 from core.workflows import jobs
 from core.workflows.results import heatmap_grades, heatmap_words
@@ -148,9 +147,7 @@ def _mean_heat(means: tuple[MeanHeat, ...]) -> None:
 
 def drawn(values: NDArray[np.float64]) -> NDArray[np.uint8]:
     """Mean heat [28, 28] as colours [168, 168, 3] on gray."""
-    small = Image.fromarray((255 * values + 0.5).astype(np.uint8))
-    heat = np.asarray(small.resize((_SIDE_PX, _SIDE_PX), Image.Resampling.BILINEAR))
-    layer = colour_table(ColourMap.CIVIDIS)[heat].astype(np.float64)
+    layer = heat_layer(values, _SIDE_PX, colours=ColourMap.CIVIDIS).astype(np.float64)
     opacity = layer[:, :, 3:] / 255
     mixed: NDArray[np.uint8] = (
         _BACKGROUND * (1 - opacity) + layer[:, :, :3] * opacity + 0.5

@@ -53,6 +53,16 @@ function describe(tile, item) {
   tile.title = item.hint
   tile.querySelector('.title').textContent = item.title
   tile.querySelector('.detail').textContent = item.detail
+  outline(tile.querySelector('.frame'), item.outline)
+}
+
+// A region of the image, as left, top, width and height in percent.
+function outline(frame, region) {
+  const shown = frame.querySelector('.outline')
+  if (!region) return shown?.remove()
+  const box = shown ?? frame.appendChild(element('span', 'outline'))
+  const names = ['left', 'top', 'width', 'height']
+  names.forEach((name, i) => { box.style[name] = region[i] + '%' })
 }
 
 // One tile per item, in their order. A tile that is there already is only moved, so that its

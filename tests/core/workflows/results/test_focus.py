@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from core.domain.configs.choices import ResizeMode
+from core.domain.configs.preprocess import PreprocessConfig
 from core.domain.jobs import JobStatus
+from core.domain.models import Model
 from core.domain.splits import Subset
 from core.evaluation.measures.views import Order, sorted_images
 from core.inference.heatmaps import focus as focus_of
@@ -65,6 +68,10 @@ def test_the_worker_explains_images_and_an_unreadable_one_is_said_once(trained, 
     assert whole[0] == left[0] == -1  # unreadable, and not asked for again
     assert whole[1:] == pytest.approx(1)
     assert (left + right)[1:] == pytest.approx(1)
+    average = focus.average_heat(workspace, found, every)
+    assert (average.images, average.cells.max()) == (len(every) - 1, 1)
+    parts = focus.share_inside(average.cells, (0, 0, 0.5, 1))
+    assert parts == pytest.approx(left[1:].mean())  # each image counts the same
     ordered = sorted_images(
         every, Order.REGION, confidence=left, margin=left, loss=left, region=left
     )
@@ -72,6 +79,29 @@ def test_the_worker_explains_images_and_an_unreadable_one_is_said_once(trained, 
     assert focus.heated_ids(workspace, trained.model) == set(found.sample_ids[1:].tolist())
     shown = focus.heated_thumbnail(workspace, trained.model, int(found.sample_ids[1]))
     assert Image.open(io.BytesIO(shown)).size == (192, 192)
+
+
+def test_a_region_of_what_the_network_sees_lies_there_on_the_image():
+    letterboxed = Model(
+        "m",
+        "m",
+        None,
+        None,
+        "",
+        None,
+        ("a", "b"),
+        "n",
+        PreprocessConfig(resize_mode=ResizeMode.LETTERBOX, image_size_px=200),
+        1,
+        "",
+        1.0,
+    )
+    # 50 of the 200 rows above and below are bars.
+    assert focus.region_on_image(letterboxed, (400, 200), (0.5, 0.5, 1, 1)) == (0.5, 0.5, 1, 1)
+    whole = focus.region_on_image(letterboxed, (400, 200), focus.WHOLE)
+    assert whole == (0, 0, 1, 1)
+    upper = focus.region_on_image(letterboxed, (400, 200), (0, 0.25, 1, 0.5))
+    assert upper == (0, 0, 1, 0.5)
 
 
 def test_only_the_most_confident_images_are_explained(trained, monkeypatch):
