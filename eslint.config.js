@@ -3,6 +3,7 @@ import js from "@eslint/js";
 import globals from "globals";
 
 export default [
+  { ignores: ["**/*.min.js"] },
   {
     files: ["pages/ui/assets/**/*.js"],
     ...js.configs.recommended,

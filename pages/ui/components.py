@@ -16,10 +16,11 @@ from core.administration import limits_of
 from core.domain.configs.administration import GB
 from core.workflows.data.uploads import zip_advice
 from pages.ui.figures.theme import style_sheet
-from pages.ui.routes import PLOTLY_URL, UPLOAD_HEADER
+from pages.ui.routes import PLOTLY_SMALL_URL, PLOTLY_URL, UPLOAD_HEADER
 from pages.ui.viewer.viewing import Tone, Viewing
 
 _ASSETS = Path(__file__).parent / "assets"
+SMALL_TRACES = frozenset({"bar", "heatmap", "pie", "scatter"})  # as in packaging/plotly/small.cjs
 
 
 def _asset(name: str) -> str:
@@ -103,6 +104,7 @@ def frame(address: Mapping[str, str] | None, tips: Mapping[str, str], *, door: i
         "tips": dict(tips),
         "door": door,
         "landmarks": {"doors": "Pages", "steps": "Steps"},
+        "ahead": [PLOTLY_SMALL_URL],
     }
     _frame(key="frame", data=data)
 
@@ -293,6 +295,12 @@ def zip_upload(key: str) -> dict[str, str] | None:
     return dict(answer.uploaded) if answer.uploaded else None
 
 
+def library_of(figure: go.Figure) -> str:
+    """The address of the smallest plotly.js that draws this figure."""
+    is_small = all(trace.type in SMALL_TRACES for trace in figure.data)
+    return PLOTLY_SMALL_URL if is_small else PLOTLY_URL
+
+
 def _mount_chart(
     figure: go.Figure,
     key: str,
@@ -303,9 +311,11 @@ def _mount_chart(
     select: bool = False,
     zoom: bool = False,
 ) -> None:
+    library = library_of(figure)
     data = {
         "figure": figure.to_json(),
-        "library": PLOTLY_URL,
+        "library": library,
+        "libraryIsModule": library == PLOTLY_SMALL_URL,
         "select": select,
         "zoom": zoom,
         "description": description,

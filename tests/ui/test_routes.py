@@ -1,6 +1,7 @@
 """What the app answers over HTTP beside its pages."""
 
 import io
+import re
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -27,7 +28,7 @@ from core.workflows.data import datasets
 from core.workflows.data.exports import ExportFormat
 from core.workflows.results import access, evaluation
 from core.workspace import ROOT_VARIABLE, Workspace
-from pages.ui import routes, text
+from pages.ui import components, routes, text
 from pages.ui.compression import CompressScripts
 from pages.ui.first_paint import StyleFirstPaint
 from pages.ui.host_guard import HostGuard, WordsForErrors
@@ -35,6 +36,7 @@ from pages.ui.viewer import routes as viewer_routes
 from tests.conftest import Trained, store_rows
 from tests.made import add_model, make_dataset, set_limits
 
+PROJECT = Path(__file__).resolve().parents[2]
 OURS = {"origin": "http://localhost", routes.UPLOAD_HEADER: "1"}
 
 
@@ -88,8 +90,19 @@ def test_a_foreign_host_name_gets_nothing(
         assert answer.status_code == status, host
 
 
+def test_the_small_plotly_is_of_the_version_of_the_whole_one() -> None:
+    # What draws must know what the package writes; packaging/plotly makes it anew.
+    whole, small = (f.open().read(200) for f in (routes.PLOTLY, routes.PLOTLY_SMALL))
+    version = re.search(r"plotly\.js v[\d.]+\d", whole)
+    assert version is not None
+    assert version[0] in small
+    made_of = (PROJECT / "packaging/plotly/small.cjs").read_text()
+    traces = set(re.findall(r"lib/(\w+)'", made_of)) - {"core"}
+    assert traces | {"scatter"} == components.SMALL_TRACES
+
+
 def test_plotly_is_sent_compressed_and_only_to_who_can_read_it(client: TestClient) -> None:
-    address = routes.PLOTLY_URL
+    address = routes.PLOTLY_SMALL_URL
     plain = client.get(address, headers={"accept-encoding": "identity"})
     for _ in range(2):  # the second one is answered from memory
         packed = client.get(address, headers={"accept-encoding": "br, gzip;q=0.8"})

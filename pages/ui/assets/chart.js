@@ -7,7 +7,7 @@ const HIDDEN_BUTTONS = ['sendChartToCloud', 'toImage', 'autoScale2d']
 const TITLE_PX = 40  // above a saved image
 
 const listening = new WeakSet()
-let library = null
+const libraries = new Map()  // address -> promise of a plotly.js
 
 export default function ({ data, parentElement, setStateValue }) {
   const chart = parentElement.querySelector('.ts-chart')
@@ -30,10 +30,12 @@ export default function ({ data, parentElement, setStateValue }) {
   chart.listeners = new AbortController()
   const { signal } = chart.listeners
   const probe = parentElement.querySelector('.ts-probe')
-  probe.addEventListener('transitionend', () => window.Plotly && draw(chart), { signal })
+  probe.addEventListener('transitionend', () => chart.plotly && draw(chart), { signal })
   offerSaving(chart, figure.layout.meta, signal)
-  loadPlotly(data.library).then(async () => {
+  loadPlotly(data.library, data.libraryIsModule).then(async plotly => {
     if (!chart.isConnected) return
+    if (chart.plotly !== plotly) chart.plotly?.purge(chart)
+    chart.plotly = plotly
     await draw(chart)
     widths.observe(chart)
     if (listening.has(chart)) return
@@ -43,25 +45,28 @@ export default function ({ data, parentElement, setStateValue }) {
   return () => {
     chart.listeners.abort()
     widths.unobserve(chart)
-    window.Plotly?.purge(chart)
+    chart.plotly?.purge(chart)
   }
 }
 
 function draw(chart) {
   const figure = coloured(chart, chart.source)
   figure.layout.uirevision ??= 'keep'
-  return window.Plotly.react(chart, figure.data, figure.layout, chart.options)
+  return chart.plotly.react(chart, figure.data, figure.layout, chart.options)
 }
 
-function loadPlotly(url) {
-  return library ??= new Promise((resolve, reject) => {
-    if (window.Plotly) return resolve(window.Plotly)
+// The small one is a module, and may have been fetched ahead; the whole one is a script.
+async function loadPlotly(url, isModule) {
+  // Why the whole address: this code has none of its own that another could be relative to.
+  if (isModule) return (await import(new URL(url, document.baseURI))).default
+  if (!libraries.has(url)) libraries.set(url, new Promise((resolve, reject) => {
     const script = document.createElement('script')
     script.src = url
     script.onload = () => resolve(window.Plotly)
     script.onerror = reject
     document.head.append(script)
-  })
+  }))
+  return libraries.get(url)
 }
 
 // A figure with the values that its colour variables have on this page now.
@@ -85,7 +90,7 @@ function valueOf(probe, name) {
 const widths = new ResizeObserver(entries => {
   for (const { target: chart } of entries) {
     const drawn = chart._fullLayout?.width, width = chart.clientWidth
-    if (drawn && width && Math.abs(width - drawn) > 1) window.Plotly.Plots.resize(chart)
+    if (drawn && width && Math.abs(width - drawn) > 1) chart.plotly.Plots.resize(chart)
   }
 })
 
@@ -175,7 +180,7 @@ function offerSaving(chart, meta, signal) {
     const { format, delimiter = ',' } = item.dataset
     const name = fileName(meta.title)
     if (format === 'csv') return saveTable(meta.table, name, delimiter)
-    return window.Plotly && saveImage(chart, meta.title, format, name)
+    return chart.plotly && saveImage(chart, meta.title, format, name)
   })
 }
 
@@ -196,7 +201,7 @@ async function saveImage(chart, title, format, name) {
       y: 1, yref: 'container', yanchor: 'top', font: { size: 15 } },
   }
   const size = { width, height: height + TITLE_PX }
-  const address = await window.Plotly.toImage(
+  const address = await chart.plotly.toImage(
     { data: chart.data, layout: { ...layout, ...size } },
     { format, ...size, scale: format === 'png' ? 2 : 1 })
   download(address, `${name}.${format}`)

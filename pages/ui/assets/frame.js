@@ -5,6 +5,7 @@ const NAMES = ['dataset', 'split', 'model']
 const DOORS = 'hdtespm'
 const SEQUENCE_MS = 1500
 const PHONE_PX = 768
+const CALM_MS = 300
 // Why several times: parts of the page are drawn after this component.
 const LATER_MS = [0, 300, 1500]
 const SEARCH = '[class*="st-key-search"] input, [class*="text_filter"] input, input[type="search"]'
@@ -16,6 +17,7 @@ export default function ({ data, parentElement }) {
   if (present === null) {
     document.addEventListener('keydown', onKey)
     document.addEventListener('click', closeMenu)
+    fetchAhead(data.ahead)
   }
   present = { data, keys: parentElement.querySelector('.ts-keys') }
   if (data.address) completeAddress(data.address)
@@ -34,20 +36,38 @@ function completeAddress(wanted) {
 
 function describe({ tips, door, landmarks }) {
   for (const [key, words] of Object.entries(tips)) {
-    for (const place of document.querySelectorAll(`.st-key-${key}`)) place.title = words
+    for (const place of document.querySelectorAll(`.st-key-${key}`)) put(place, 'title', words)
   }
   for (const [key, words] of Object.entries(landmarks)) {
     const place = document.querySelector(`.st-key-${key}`)
-    place?.setAttribute('role', 'navigation')
-    place?.setAttribute('aria-label', words)
+    put(place, 'role', 'navigation')
+    put(place, 'aria-label', words)
   }
   doorLinks().forEach((link, at) => {
-    if (at === door) link.setAttribute('aria-current', 'page')
+    if (at === door) put(link, 'aria-current', 'page')
     else link.removeAttribute('aria-current')
     // The start page has an empty path: from another page its link would lead back to that one.
     const target = link.getAttribute('href')
     if (target.startsWith('?')) link.setAttribute('href', `./${target}`)
   })
+}
+
+// Why only what differs: who watches the page, such as a screen reader, is told of each setting.
+function put(place, name, value) {
+  if (place && place.getAttribute(name) !== value) place.setAttribute(name, value)
+}
+
+// Code of what later pages show is started while nobody waits: the first chart of a visit would
+// wait for it, a third of a second and more.
+function fetchAhead(modules) {
+  const isBusy = () => document.querySelector('[data-test-script-state="running"]')
+  const step = () => {
+    if (!modules.length) return
+    if (isBusy()) return setTimeout(step, CALM_MS)
+    import(new URL(modules[0], document.baseURI)).catch(() => null).finally(() => setTimeout(step, CALM_MS))
+    modules = modules.slice(1)
+  }
+  setTimeout(() => window.requestIdleCallback ? requestIdleCallback(step) : step(), CALM_MS)
 }
 
 // On a phone the menu lies over the page that it has just opened.
