@@ -60,6 +60,7 @@ class Session:
     widgets: dict[str, WidgetState] = field(default_factory=dict)
     boxes: dict[str, Element] = field(default_factory=dict)
     timers: dict[str, Timer] = field(default_factory=dict)
+    announced: set[str] = field(default_factory=set)  # the timers of the run that is answered
     socket: ClientConnection | None = None
     opened: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
 
@@ -161,12 +162,14 @@ class Session:
                 }
                 self.page = message.navigation.page_script_hash
             case "new_session":
-                # What refreshed itself does so again only if the page says so anew; the server
-                # answers nothing to the refresh of a part that is gone.
-                if not message.new_session.fragment_ids_this_run:
-                    self.timers.clear()
+                self.announced.clear()
+            case "script_finished":
+                # The server answers nothing to the refresh of a part that is gone.
+                if message.script_finished == ForwardMsg.FINISHED_SUCCESSFULLY:  # of a whole page
+                    self.timers = {k: t for k, t in self.timers.items() if k in self.announced}
             case "auto_rerun":
                 every = message.auto_rerun.interval
+                self.announced.add(message.auto_rerun.fragment_id)
                 self.timers[message.auto_rerun.fragment_id] = Timer(every, time.monotonic() + every)
             case "stop_auto_rerun":
                 for key in message.stop_auto_rerun.fragment_ids:
