@@ -7,7 +7,14 @@ from dataclasses import asdict
 from core.api.values import JsonObject
 from core.domain.configs.choices import Recipe
 from core.domain.jobs import Job
-from core.domain.training import DetailTrial, PenaltyPoint, chosen_detail, chosen_penalty
+from core.domain.training import (
+    DetailTrial,
+    HeadTrial,
+    PenaltyPoint,
+    chosen_detail,
+    chosen_head,
+    chosen_penalty,
+)
 from core.evaluation.report import EvaluationReport
 from core.models.catalog import Availability, Network, weights_source
 from core.models.speed import known_speeds
@@ -60,6 +67,10 @@ def run_record_as_json(view: RunView, record: RunRecord) -> JsonObject:
         if run.train.recipe is Recipe.QUICK
         else None,
         "detail_trials": [trial_as_json(trial) for trial in record.trials],
+        "head": chosen_head(run.train, record.heads).value
+        if run.train.recipe is Recipe.QUICK
+        else None,
+        "head_trials": [head_trial_as_json(trial) for trial in record.heads],
         "computed_on": dict(record.computed_on),
         "models": [
             {
@@ -101,6 +112,7 @@ def trained_as_json(
     epochs: int,
     path: Sequence[PenaltyPoint],
     trials: Sequence[DetailTrial],
+    heads: Sequence[HeadTrial],
     validation: EvaluationReport,
 ) -> JsonObject:
     """A run that just ended with a model; `penalty` is null and `epochs` not 0 in full runs."""
@@ -122,6 +134,8 @@ def trained_as_json(
         ],
         "detail": chosen_detail(train, trials).value if is_solved or trials else None,
         "detail_trials": [trial_as_json(trial) for trial in trials],
+        "head": chosen_head(train, heads).value if is_solved else None,
+        "head_trials": [head_trial_as_json(trial) for trial in heads],
         "refit": view.run.refits if is_solved else None,
         "duration_s": max(0.0, round((job.finished_at or 0) - (job.started_at or 0), 2)),
         "validation": {"accuracy": validation.accuracy, "macro_f1": validation.macro_f1},
@@ -138,6 +152,21 @@ def trial_as_json(trial: DetailTrial) -> JsonObject:
         "gain": trial.gain,
         "gain_error": trial.gain_error,
         "image_ms": round(trial.image_ms, 3),
+        "chosen": trial.is_chosen,
+    }
+
+
+def head_trial_as_json(trial: HeadTrial) -> JsonObject:
+    """What one kind of last layer brought in cross-validation, and what it costs."""
+    return {
+        "head": trial.head.value,
+        "penalty": trial.penalty,
+        "log_loss": trial.log_loss,
+        "standard_error": trial.standard_error,
+        "macro_recall": trial.macro_recall,
+        "gain": trial.gain,
+        "gain_error": trial.gain_error,
+        "image_ms": round(trial.image_ms, 4),
         "chosen": trial.is_chosen,
     }
 

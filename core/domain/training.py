@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from core.domain.configs.augment import AugmentConfig
-from core.domain.configs.choices import Detail, Recipe
+from core.domain.configs.choices import Detail, HeadKind, Recipe
 from core.domain.configs.preprocess import PreprocessConfig
 from core.domain.configs.train import TrainConfig
 
 _WORTH, _RISEN = 0.05, 1.5  # share of the loss that is a fall and not noise; what is a rise
-WITHOUT_CHOICE = 1.0  # the penalty where the images cannot be divided into folds to choose it by
+# The penalty where the images cannot be divided into folds to choose it by.
+WITHOUT_CHOICE = {HeadKind.LINEAR: 1.0, HeadKind.MEANS: 1000.0, HeadKind.MLP: 0.1}
 
 
 @dataclass(frozen=True)
@@ -190,6 +191,26 @@ class DetailTrial:
     is_chosen: bool = False
 
 
+@dataclass(frozen=True)
+class HeadTrial:
+    """One kind of last layer that a quick run tried on the features of its detail level.
+
+    `gain` is against the kind chosen so far, None for the first; `image_ms` is its own time for
+    one image, that of the network aside. The other fields are as those of `DetailTrial`; `penalty`
+    is what each was judged with.
+    """
+
+    head: HeadKind
+    penalty: float
+    log_loss: float
+    standard_error: float
+    macro_recall: float
+    gain: float | None
+    gain_error: float | None
+    image_ms: float
+    is_chosen: bool = False
+
+
 def chosen_point(path: Sequence[PenaltyPoint]) -> PenaltyPoint | None:
     """The strongest penalty within one standard error of the least log loss; None without a path.
 
@@ -209,7 +230,7 @@ def chosen_penalty(train: TrainConfig, path: Sequence[PenaltyPoint]) -> float:
     if train.penalty > 0:
         return train.penalty
     chosen = chosen_point(path)
-    return chosen.penalty if chosen else WITHOUT_CHOICE
+    return chosen.penalty if chosen else WITHOUT_CHOICE[train.head.kinds[0]]
 
 
 @dataclass(frozen=True)
@@ -244,3 +265,8 @@ def suggested_rate(points: Sequence[RatePoint]) -> float | None:
 def chosen_detail(train: TrainConfig, trials: Sequence[DetailTrial]) -> Detail:
     """The detail level asked for, else the one that the comparison chose."""
     return next((trial.detail for trial in trials if trial.is_chosen), train.detail.levels[0])
+
+
+def chosen_head(train: TrainConfig, trials: Sequence[HeadTrial]) -> HeadKind:
+    """The last layer asked for, else the one that the comparison chose."""
+    return next((trial.head for trial in trials if trial.is_chosen), train.head.kinds[0])

@@ -26,7 +26,8 @@ from core.domain.parts import part_rule
 from core.errors import ConfigError, ModelFileError, TouchstoneError
 from core.inference import export_texts
 from core.inference.detector import Detector, read_detector
-from core.inference.predictor import build_module, head_weights
+from core.inference.heads import head_module, read_head
+from core.inference.predictor import build_module
 from core.models.bundle import ModelCard, Tensors, part_rule_of, read_card, read_tensors
 
 if TYPE_CHECKING:
@@ -127,7 +128,9 @@ def whole_model(
         def __init__(self) -> None:
             super().__init__()
             self.features = build_module(card, tensors)
-            self.head = _linear_head(card, tensors) if detector is None else _distances(detector)
+            self.head = (
+                head_module(read_head(card, tensors)) if detector is None else _distances(detector)
+            )
 
         def forward(self, pixels: Tensor) -> Tensor:
             values = pixels.float()
@@ -139,16 +142,6 @@ def whole_model(
             return self.head(self.features(values)).softmax(1)  # type: ignore[no-any-return]
 
     return Whole().eval()
-
-
-def _linear_head(card: ModelCard, tensors: Tensors) -> "torch.nn.Module":
-    """Features [1, D] to logits [1, C]."""
-    import torch
-
-    weight, bias = head_weights(card, tensors)
-    head = torch.nn.Linear(weight.shape[1], weight.shape[0])
-    head.load_state_dict({"weight": torch.from_numpy(weight), "bias": torch.from_numpy(bias)})
-    return head
 
 
 def _distances(detector: Detector) -> "torch.nn.Module":
@@ -236,12 +229,12 @@ def _in_8_bits(network: Any, card: ModelCard, calibration: Sequence[Path]) -> An
 
         nncf.set_log_level(logging.ERROR)
         products = [op for op in network.get_ordered_ops() if op.get_type_name() == "MatMul"]
-        last = [op.get_friendly_name() for op in products[-1:]]
+        last = [op.get_friendly_name() for op in products[-2 if card.hidden_layer else -1 :]]
         return nncf.quantize(
             network,
             nncf.Dataset(images),
             subset_size=len(images),
-            # Why: the last layer costs nothing, and its logits become confidences.
+            # Why: the head costs nothing, and its logits become confidences.
             ignored_scope=nncf.IgnoredScope(names=last),
         )
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from core.errors import TouchstoneError
+from core.inference.heads import head_module
 from core.inference.predictor import Predictor, build_module
 
 
@@ -20,6 +21,9 @@ class GradCam:
     def __init__(self, predictor: Predictor) -> None:
         self._module = build_module(predictor.card, predictor.tensors)
         self._layer: nn.Module | None = None
+        self._logits = self._module.network
+        if predictor.card.hidden_layer:
+            self._logits = _Deeper(self._module.network, head_module(predictor.head)).eval()
 
     def evidence(self, pixels: NDArray[np.uint8], class_index: int) -> NDArray[np.float32]:
         """Evidence for a class on the last maps: [h, w], at least 0.
@@ -37,11 +41,24 @@ class GradCam:
             batch = self._module.normalized(torch.from_numpy(pixels.copy())[None])  # [1, 3, S, S]
             tokens = token_layer(self._module.network)
             if tokens is not None:
-                return _token_evidence(self._module.network, *tokens, batch, class_index)
+                return _token_evidence(self._logits, *tokens, batch, class_index)
             self._layer = self._layer or last_map_layer(self._module.network, batch)
-            cam = LayerGradCam(self._module.network, self._layer)
+            cam = LayerGradCam(self._logits, self._layer)
             coarse = cam.attribute(batch, target=class_index, relu_attributions=True)
         return coarse[0, 0].detach().numpy()  # type: ignore[no-any-return]  # of [1, 1, h, w]
+
+
+class _Deeper(nn.Module):
+    """Normalized images [B, 3, S, S] to logits [B, C], by a head that is not the network's own."""
+
+    def __init__(self, network: nn.Module, head: nn.Module) -> None:
+        super().__init__()
+        self.network, self.head = network, head
+
+    def forward(self, images: Tensor) -> Tensor:
+        maps = self.network.forward_features(images)  # type: ignore[operator]
+        features = self.network.forward_head(maps, pre_logits=True)  # type: ignore[operator]
+        return self.head(features)  # type: ignore[no-any-return]
 
 
 def token_layer(network: nn.Module) -> tuple[nn.Module, int] | None:
@@ -58,13 +75,13 @@ def token_layer(network: nn.Module) -> tuple[nn.Module, int] | None:
 
 
 def _token_evidence(
-    network: nn.Module, layer: nn.Module, prefix: int, batch: Tensor, class_index: int
+    logits_of: nn.Module, layer: nn.Module, prefix: int, batch: Tensor, class_index: int
 ) -> NDArray[np.float32]:
     """[h, h]: Grad-CAM on the patch tokens [1, prefix + h * h, D] that a layer gives."""
     kept: list[Tensor] = []
     handle = layer.register_forward_hook(lambda _module, _inputs, output: kept.append(output))
     try:
-        logits = network(batch)  # [1, C]
+        logits = logits_of(batch)  # [1, C]
     finally:
         handle.remove()
     (gradient,) = torch.autograd.grad(logits[0, class_index], kept[0])

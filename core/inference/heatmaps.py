@@ -96,7 +96,7 @@ class Explainer:
     def _class_map(self, pixels: NDArray[np.uint8], class_index: int) -> NDArray[np.float32]:
         """[S, S]: Grad-CAM, in closed form where the head is linear on the mean of the maps.
 
-        There the gradient of a logit is its weight, the same at every place, so that Grad-CAM is
+        There the gradient of a logit by a feature is the same at every place, so that Grad-CAM is
         the class activation map of Zhou et al. 2016 ("Learning Deep Features for Discriminative
         Localization"): one pass forward, none back. With features of several stages, it is what
         each place adds to the score.
@@ -108,14 +108,25 @@ class Explainer:
         if self._predictor.detector is not None:
             return self._distance_map(pixels, class_index)
         if self._predictor.card.detail is not Detail.WHOLE:
-            weight = self._predictor.class_weight(class_index)  # [D]
+            weight = self._weight(pixels, class_index)
             parts = evidence(self._maps(pixels, self._predictor.stage_maps), weight)
             return smoothed(parts) if self._predictor.card.detail.scale > 1 else parts
         maps = self._maps(pixels, lambda image: self._predictor.maps(image[None]))  # [1, D, h, w]
         if maps is None:
             return self._torch().evidence(pixels, class_index)
-        weight = self._predictor.class_weight(class_index)  # [D]
+        weight = self._weight(pixels, class_index)
         return np.asarray(np.maximum(np.tensordot(weight, maps[0], 1), 0), np.float32)
+
+    def _weight(self, pixels: NDArray[np.uint8], class_index: int) -> NDArray[np.float32]:
+        """[D]: how much each feature of an image speaks for a class.
+
+        Behind a hidden layer that differs from image to image, and is exact at each.
+        """
+        head = self._predictor.head
+        if head.hidden is None:
+            weight: NDArray[np.float32] = head.weight[class_index]
+            return weight
+        return head.slope(class_index, self.features(pixels))
 
     def _fine_map(self, pixels: NDArray[np.uint8], class_index: int) -> NDArray[np.float32]:
         """[S, S]: finer than Grad-CAM.
@@ -129,7 +140,7 @@ class Explainer:
         if self._predictor.detector is not None:  # its places are what there is
             return self._class_map(pixels, class_index)
         if detail is not Detail.WHOLE:
-            weight = self._predictor.class_weight(class_index)  # [D]
+            weight = self._weight(pixels, class_index)
             finer = 4 // detail.scale
             stages = self._maps(pixels, self._predictor.stage_maps)
             fine = interpolated(evidence(stages, weight, finer=finer), side)

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.data.pixels.preprocess import load_pixels
-from core.domain.configs.choices import Detail
 from core.domain.models import Prediction
 from core.errors import ModelFileError, TouchstoneError
 from core.inference.detector import Detector, read_detector
+from core.inference.heads import Head, read_head
 from core.inference.runtime import backbone_digest, open_runtime
 from core.inference.unfamiliar import Unfamiliar, read_unfamiliar
 from core.models.bundle import ModelCard, Tensors, read_card, read_tensors
@@ -59,7 +59,7 @@ class Predictor:
         self.detector = detector
         if card.is_detector is (detector is None):
             raise _unfit(card)
-        self._head = None if detector is not None else head_weights(card, tensors)
+        self._head = None if detector is not None else read_head(card, tensors)
         width = self.feature_count if detector is None else detector.channels
         if unfamiliar is not None and unfamiliar.width != width:
             raise _unfit(card)
@@ -86,31 +86,26 @@ class Predictor:
 
         Not of detectors.
         """
-        weight, bias = self._linear
         other = copy.copy(self)
-        other._head = generator.permuted(weight, axis=1), bias
-        other.tensors = {**self.tensors, f"{self.card.head}.weight": other._head[0]}
+        other._head = self.head.shuffled(generator)
+        other.tensors = {**self.tensors, **other._head.as_tensors(self.card.head)}
         return other
 
-    def head(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Weight [C, D] and bias [C] of the last layer; not of detectors."""
-        return self._linear
+    @property
+    def head(self) -> Head:
+        """The last layer; not of detectors."""
+        assert self._head is not None
+        return self._head
 
     @property
     def feature_count(self) -> int:
         """Number of features D; not of detectors."""
-        return int(self._linear[0].shape[1])
+        return self.head.width
 
     @property
     def tells_unfamiliar(self) -> bool:
         """Whether predictions have a score of how unlike the training images the image is."""
         return self.unfamiliar is not None or self.detector is not None
-
-    @property
-    def _linear(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Weight [C, D] and bias [C]; not of detectors."""
-        assert self._head is not None
-        return self._head
 
     def features(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Uint8 [N, S, S, 3] to features [N, D]; of detectors [N, P, C]."""
@@ -124,11 +119,6 @@ class Predictor:
         """Uint8 [P, P, 3] to maps of each stage [V, D_k, h, w]; not for the detail `whole`."""
         return self._runtime.stage_maps(pixels)
 
-    def class_weight(self, class_index: int) -> NDArray[np.float32]:
-        """How much each feature speaks for a class: [D]; not of detectors."""
-        weight: NDArray[np.float32] = self._linear[0][class_index]
-        return weight
-
     def probabilities(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Uint8 [N, S, S, 3] to probabilities [N, C]; rows sum to 1."""
         return self.probabilities_of_features(self.features(pixels))
@@ -137,16 +127,14 @@ class Predictor:
         """Features [N, D] to probabilities [N, C]."""
         if self.detector is not None:
             return probabilities_of_scores(self.detector.scores(features))
-        return probabilities_by(*self._linear, features)
+        return softmax(self.head.logits(features))
 
     def logits_of_features(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """Features [N, D] to logits [N, C]."""
         if self.detector is not None:
             scores = np.maximum(self.detector.scores(features), 1e-6)
             return np.stack([np.zeros_like(scores), np.log(scores)], 1).astype(np.float32)
-        weight, bias = self._linear
-        logits: NDArray[np.float32] = features @ weight.T + bias
-        return logits
+        return self.head.logits(features)
 
     def predict(
         self, sources: Sequence[Path | IO[bytes]], names: Sequence[str] | None = None
@@ -218,13 +206,6 @@ class Predictor:
             return err
 
 
-def probabilities_by(
-    weight: NDArray[np.float32], bias: NDArray[np.float32], features: NDArray[np.float32]
-) -> NDArray[np.float32]:
-    """Weight [C, D], bias [C] and features [N, D] to probabilities [N, C]."""
-    return softmax(features @ weight.T + bias)
-
-
 def probabilities_of_scores(scores: NDArray[np.float64]) -> NDArray[np.float32]:
     """Scores [N] of a detector as probabilities [N, 2] of good and unlike it: half at its limit.
 
@@ -251,30 +232,6 @@ def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     return normalized.astype(np.float32)
 
 
-def head_weights(
-    card: ModelCard, tensors: Tensors
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Weight [C, D] and bias [C] of the last layer.
-
-    Raises:
-        ModelFileError: if they are missing or do not fit the classes.
-    """
-    weight, bias = tensors.get(f"{card.head}.weight"), tensors.get(f"{card.head}.bias")
-    classes = len(card.class_names)
-    if (
-        weight is None
-        or bias is None
-        or weight.ndim != 2
-        or len(weight) != classes
-        or bias.shape != (classes,)
-    ):
-        raise ModelFileError(
-            f"The weights of model '{card.name}' do not fit its {classes} classes.",
-            "Download the model again from where it was made.",
-        )
-    return weight.astype(np.float32), bias.astype(np.float32)
-
-
 def build_module(card: ModelCard, tensors: Tensors) -> "PixelFeatures":
     """The torch module of a model, loaded strictly.
 
@@ -289,8 +246,7 @@ def build_module(card: ModelCard, tensors: Tensors) -> "PixelFeatures":
     network = build_network(card.network, len(card.class_names))
     state = {k: torch.from_numpy(v) for k, v in tensors.items()}
     own = f"{head_name(network)}."
-    is_extended = card.detail is not Detail.WHOLE
-    if is_extended:  # the head belongs to more features than the network's own has
+    if card.head_is_own:
         body = {k: v for k, v in state.items() if not k.startswith(f"{card.head}.")}
         state = body | {k: v for k, v in network.state_dict().items() if k.startswith(own)}
     try:
@@ -298,8 +254,8 @@ def build_module(card: ModelCard, tensors: Tensors) -> "PixelFeatures":
     except RuntimeError as err:
         raise _unfit(card) from err
     module = features_module(network.eval(), card.mean, card.std, card.detail)
-    has_head = is_extended and not card.is_detector
-    if has_head and feature_width(module) != tensors[f"{card.head}.weight"].shape[1]:
+    has_head = card.head_is_own and not card.is_detector
+    if has_head and feature_width(module) != read_head(card, tensors).width:
         raise _unfit(card)
     return module
 

@@ -15,7 +15,6 @@ from PIL import Image
 
 from core.data.pixels.images import MAX_FILE_BYTES, read_image
 from core.data.pixels.preprocess import load_pixels, preprocess_image
-from core.domain.configs.choices import Detail
 from core.domain.depth import GrayLevels
 from core.domain.models import ColourMap, HeatmapMethod, ModelFormat, Prediction
 from core.errors import ModelFileError
@@ -179,7 +178,7 @@ def check_bundle(bundle: Path, runtimes: Path) -> None:
     # Why first: a small file may name a network of gigabytes.
     expected, head = network_shapes(card.network, len(card.class_names))
     given = read_shapes(bundle)
-    if card.detail is not Detail.WHOLE:  # its head belongs to more features than the network's own
+    if card.head_is_own:
         expected = {k: shape for k, shape in expected.items() if not k.startswith(f"{head}.")}
         given = {k: shape for k, shape in given.items() if not k.startswith(f"{card.head}.")}
     if expected != given:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from core.domain.configs.choices import Detail
+from core.domain.configs.choices import Detail, HeadKind
 from core.domain.configs.preprocess import PreprocessConfig
 from core.domain.configs.stored import config_from_json, config_to_json
 from core.domain.parts import ANY_IMAGE, part_rule
@@ -39,9 +39,10 @@ class ModelCard:
 
     `head` names the last layer (`<head>.weight` is [C, D]); mean and std are for gray values in
     [0, 1]; `origin` holds facts about how it was made (dataset, run, recipe, metrics). `detail`
-    says what the features are made from; beyond the whole image, the head `<head>.weight` is no
-    part of the network. `preprocess` makes the pixels that such a model gets. `rule` is the
-    decision rule as text (`core/evaluation/decisions/rule.py`); empty: it decides nothing.
+    says what the features are made from, `hidden_layer` whether the head has one
+    (`core/inference/heads.py`); beyond the whole image, or with it, the head is no part of the
+    network. `preprocess` makes the pixels that such a model gets. `rule` is the decision rule as
+    text (`core/evaluation/decisions/rule.py`); empty: it decides nothing.
     """
 
     name: str
@@ -54,11 +55,17 @@ class ModelCard:
     origin: dict[str, str]
     detail: Detail = Detail.WHOLE
     rule: str = ""
+    hidden_layer: bool = False
 
     @property
     def is_detector(self) -> bool:
         """Whether it only knows good images (`core/inference/detector.py`) and has no head."""
         return self.detail is Detail.PLACES
+
+    @property
+    def head_is_own(self) -> bool:
+        """Whether its head is none that its network could have: of other features, or deeper."""
+        return self.detail is not Detail.WHOLE or self.hidden_layer
 
 
 def write_bundle(card: ModelCard, tensors: Tensors) -> bytes:
@@ -68,7 +75,7 @@ def write_bundle(card: ModelCard, tensors: Tensors) -> bytes:
         "name": card.name,
         "class_names": json.dumps(card.class_names, ensure_ascii=False),
         "preprocess": config_to_json(card.preprocess),
-        "network": _network_and_detail(card),
+        "network": _network_and_more(card),
         "head": card.head,
         "mean": json.dumps(card.mean),
         "std": json.dumps(card.std),
@@ -92,7 +99,7 @@ def read_card(path: Path) -> ModelCard:
             "Upload a file downloaded from the Models page.",
         )
     try:
-        network, detail = _read_network(metadata["network"])
+        network, detail, hidden_layer = _read_network(metadata["network"])
         card = ModelCard(
             name=metadata["name"],
             class_names=tuple(_listed(json.loads(metadata["class_names"]))),
@@ -104,6 +111,7 @@ def read_card(path: Path) -> ModelCard:
             origin=dict(json.loads(metadata["origin"])),
             detail=detail,
             rule=_read_rule(metadata),
+            hidden_layer=hidden_layer,
         )
         _check(card)
     except (KeyError, ValueError, TypeError, OverflowError, RecursionError, ConfigError) as err:
@@ -148,21 +156,25 @@ def _arrays(path: Path, wanted: Callable[[str], bool]) -> Tensors:
     return tensors
 
 
-def _network_and_detail(card: ModelCard) -> str:
-    # Why one field: a version that knows no detail finds no such network, and says so.
-    return card.network if card.detail is Detail.WHOLE else f"{card.network}+{card.detail}"
+def _network_and_more(card: ModelCard) -> str:
+    # Why one field: a version that does not know one of them finds no such network or detail, and
+    # says so.
+    hidden = [HeadKind.MLP.value] if card.hidden_layer else []
+    return "+".join([card.network, *([card.detail.value] if card.head_is_own else []), *hidden])
 
 
-def _read_network(text: str) -> tuple[str, Detail]:
-    network, plus, detail = text.partition("+")
-    if not plus:
-        return network, Detail.WHOLE
-    if detail not in list(Detail):
+def _read_network(text: str) -> tuple[str, Detail, bool]:
+    """Name of the network, the detail of the features, whether the head has a hidden layer."""
+    network, *more = text.split("+")
+    if not more:
+        return network, Detail.WHOLE, False
+    detail, *head = more
+    if detail not in list(Detail) or head not in ([], [HeadKind.MLP.value]):
         raise ModelFileError(
-            f"The detail '{detail}' of this model is not known.",
+            f"The detail '{'+'.join(more)}' of this model is not known.",
             "The model may come from a newer version of Touchstone.",
         )
-    return network, Detail(detail)
+    return network, Detail(detail), bool(head)
 
 
 def with_rule(content: bytes, rule: str) -> bytes:

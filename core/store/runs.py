@@ -8,7 +8,7 @@ from typing import Any
 from sqlite_utils import Database
 
 from core.domain.configs.augment import AugmentConfig
-from core.domain.configs.choices import Detail
+from core.domain.configs.choices import Detail, HeadKind
 from core.domain.configs.preprocess import PreprocessConfig
 from core.domain.configs.stored import config_from_json, config_to_json
 from core.domain.configs.train import TrainConfig
@@ -17,6 +17,7 @@ from core.domain.training import (
     EpochDetails,
     EpochMetrics,
     HardImage,
+    HeadTrial,
     PenaltyPoint,
     RunDetails,
     TrainingRun,
@@ -241,6 +242,36 @@ def detail_trials_of(db: Database, run_id: str) -> list[DetailTrial]:
         [run_id],
     ).fetchall()
     trials = [DetailTrial(Detail(row[0]), *row[1:-1]) for row in rows]
+    return [
+        replace(trial, is_chosen=bool(row[-1])) for trial, row in zip(trials, rows, strict=True)
+    ]
+
+
+def save_head_trials(
+    db: Database, run_id: str, trials: Sequence[HeadTrial], *, job_id: str, owner: str
+) -> None:
+    """Replace the last layers that a run compared; only by the job's owner."""
+    ours = "EXISTS (SELECT 1 FROM jobs WHERE id = ? AND owner = ? AND status = 'running')"
+    with transaction(db):
+        db.conn.execute(
+            f"DELETE FROM head_trials WHERE run_id = ? AND {ours}", [run_id, job_id, owner]
+        )
+        db.conn.executemany(
+            "INSERT INTO head_trials (run_id, position, head, penalty, log_loss, standard_error,"
+            " macro_recall, gain, gain_error, image_ms, is_chosen)"
+            f" SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? WHERE {ours}",
+            [(run_id, i, *astuple(trial), job_id, owner) for i, trial in enumerate(trials)],
+        )
+
+
+def head_trials_of(db: Database, run_id: str) -> list[HeadTrial]:
+    """The last layers that a run compared, in the order of the comparison."""
+    rows = db.conn.execute(
+        "SELECT head, penalty, log_loss, standard_error, macro_recall, gain, gain_error, image_ms,"
+        " is_chosen FROM head_trials WHERE run_id = ? ORDER BY position",
+        [run_id],
+    ).fetchall()
+    trials = [HeadTrial(HeadKind(row[0]), *row[1:-1]) for row in rows]
     return [
         replace(trial, is_chosen=bool(row[-1])) for trial, row in zip(trials, rows, strict=True)
     ]

@@ -126,7 +126,7 @@ class _Curve:
     def downward(self) -> Iterator[JudgedPoint]:
         """From the first penalty to the weakest that is worth trying."""
         for halves in range(FIRST, LOWEST - 1, -1):
-            if _keeps_rising(self.losses):
+            if keeps_rising(self.losses):
                 return
             yield self.point(10 ** (halves / 2))
             if halves == FIRST:
@@ -136,7 +136,7 @@ class _Curve:
         """From above the first penalty to the strongest that is worth trying."""
         self._latest, self.losses = list(self._first), self.losses[:1]
         for halves in range(FIRST + 1, HIGHEST + 1):
-            if _keeps_rising(self.losses):
+            if keeps_rising(self.losses):
                 return
             yield self.point(10 ** (halves / 2))
 
@@ -153,18 +153,27 @@ class _Curve:
             judged = fit.judged(solution, held_out, targets[held_out])
             confidences[held_out], losses[held_out] = judged
 
-        _side_by_side(judge, range(len(self._folds)))
-        parts = [losses[rows][np.isfinite(losses[rows])] for rows in self._folds]
-        means = np.array([part.mean() for part in parts if len(part)])
-        error = float(means.std(ddof=1) / len(means) ** 0.5) if len(means) > 1 else 0.0
-        known = np.concatenate(parts)
-        self.losses.append(float(known.mean()) if len(known) else 0.0)
-        point = PenaltyPoint(penalty, self.losses[-1], error)
-        return JudgedPoint(point, confidences, losses)
+        side_by_side(judge, range(len(self._folds)))
+        judged = judged_point(penalty, confidences, losses, self._folds)
+        self.losses.append(judged.point.log_loss)
+        return judged
 
 
-def _keeps_rising(losses: Sequence[float]) -> bool:
-    return len(losses) - 1 - int(np.argmin(losses)) >= RISES if losses else False
+def judged_point(
+    penalty: float, confidences: Features, losses: Floats, folds: Sequence[NDArray[np.intp]]
+) -> JudgedPoint:
+    """What the confidences [N, C] and log losses [N] of all folds say of a penalty."""
+    parts = [losses[rows][np.isfinite(losses[rows])] for rows in folds]
+    means = np.array([part.mean() for part in parts if len(part)])
+    error = float(means.std(ddof=1) / len(means) ** 0.5) if len(means) > 1 else 0.0
+    known = np.concatenate(parts)
+    loss = float(known.mean()) if len(known) else 0.0
+    return JudgedPoint(PenaltyPoint(penalty, loss, error), confidences, losses)
+
+
+def keeps_rising(losses: Sequence[float], rises: int = RISES) -> bool:
+    """Whether the least loss lies that many points back."""
+    return len(losses) - 1 - int(np.argmin(losses)) >= rises if losses else False
 
 
 def _fold_objective(
@@ -177,7 +186,7 @@ def _fold_objective(
     return Objective(points, task, weights, on_step)
 
 
-def _side_by_side(judge: Callable[[T], None], folds: Iterable[T]) -> None:
+def side_by_side(judge: Callable[[T], None], folds: Iterable[T]) -> None:
     """Each fold on a core of its own, which changes no bit of its solution; the first error."""
     with ThreadPoolExecutor(min(FOLDS, worker_count())) as pool:
         for done in [pool.submit(judge, fold) for fold in folds]:

@@ -78,7 +78,7 @@ class LinearHead:
 
     def probabilities(self, features: Features) -> Features:
         """Confidences [N, C] of features [N, D]; rows sum to 1."""
-        scores = _log_softmax(features.astype(np.float64) @ self.weight.T + self.bias)
+        scores = log_softmax(features.astype(np.float64) @ self.weight.T + self.bias)
         probabilities: Features = np.exp(scores).astype(np.float32)
         return probabilities
 
@@ -197,21 +197,15 @@ class Objective:
         changes no confidence; the largest score is then never below 0.
         """
         weight, bias = self._parts(solution)
-        whole = np.zeros((self._class_count, weight.shape[1]))
-        whole[self._present] = weight
-        low = np.full(self._class_count, -_ABSENT_BIAS)
-        low[self._present] = bias - bias.mean()
-        return whole, low
+        return spread_over_classes(weight, bias - bias.mean(), self._present, self._class_count)
 
     def judged(
         self, solution: Floats, rows: NDArray[np.intp], targets: Indices
     ) -> tuple[Features, Floats]:
         """Confidences [M, C] of these images, and their log loss [M]; NaN: of an unseen class."""
         weight, bias = self.head(solution)
-        scores = _log_softmax(self._points[rows] @ weight.T.astype(np.float32) + bias)
-        losses = -np.take_along_axis(scores, targets[:, None], axis=1)[:, 0]
-        unseen = ~np.isin(targets, self._present)
-        return np.exp(scores).astype(np.float32), np.where(unseen, np.nan, losses)
+        logits = self._points[rows] @ weight.T.astype(np.float32) + bias
+        return judged_by(logits, targets, self._present)
 
     def _value_and_slope(
         self, solution: Floats, penalty: float, precision: type[np.floating]
@@ -220,7 +214,7 @@ class Objective:
         weight, bias = self._parts(solution)
         sides = weight.T.astype(precision)
         products = [points @ sides for _, points in self._blocks(precision)]
-        scores = _log_softmax(np.concatenate(products) + bias)  # [N, C']
+        scores = log_softmax(np.concatenate(products) + bias)  # [N, C']
         weights = self._weights[:, None]
         loss = -float((weights * self._targets * scores).sum())
         error = weights * (np.exp(scores) - self._targets)
@@ -247,7 +241,30 @@ class Objective:
         return solution[:-count].reshape(count, -1), solution[-count:]
 
 
-def _log_softmax(scores: Floats) -> Floats:
+def spread_over_classes(
+    weight: Floats, bias: Floats, present: Indices, class_count: int
+) -> tuple[Floats, Floats]:
+    """Weight [C', K] and bias [C'] of the classes that have images as those of all classes [C].
+
+    A class without image is never the largest, as the others are scored around 0.
+    """
+    whole = np.zeros((class_count, weight.shape[1]))
+    whole[present] = weight
+    low = np.full(class_count, -_ABSENT_BIAS)
+    low[present] = bias
+    return whole, low
+
+
+def judged_by(logits: Floats, targets: Indices, present: Indices) -> tuple[Features, Floats]:
+    """Confidences [M, C] of logits [M, C], and their log loss [M]; NaN: of an unseen class."""
+    scores = log_softmax(logits)
+    losses = -np.take_along_axis(scores, targets[:, None], axis=1)[:, 0]
+    unseen = ~np.isin(targets, present)
+    return np.exp(scores).astype(np.float32), np.where(unseen, np.nan, losses)
+
+
+def log_softmax(scores: Floats) -> Floats:
+    """Logits [N, C] to log confidences [N, C]."""
     shifted = scores - scores.max(axis=1, keepdims=True)
     result: Floats = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
     return result

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.training.cross_validation import JudgedPoint
-from core.training.linear_head import Floats, Indices
+from core.training.linear_head import Floats, HeadTask, Indices, image_weights
 
 # Below this share of wrong images in cross-validation nothing dearer is tried.
 FEW_WRONG = 0.005
@@ -39,6 +39,18 @@ class Gain:
     def is_proven(self) -> bool:
         """Whether the second way is better with 95% confidence, and by more than nothing."""
         return self.mean > _PROVEN * self.standard_error and self.share > _LEAST_SHARE
+
+
+def is_better_head(judged: JudgedPoint, best: JudgedPoint, task: HeadTask) -> tuple[Gain, bool]:
+    """What another kind of head gains, and whether to take it.
+
+    Its loss is to be lower with 95% confidence, with the weights of the classes, and not higher
+    when every image counts the same. Why both: with rare classes that weigh much, a head that is
+    merely less sure of everything has the lower weighted loss, and tells fewer images right.
+    """
+    gain = gain_of(best.losses, judged.losses, task.groups, image_weights(task))
+    plain = gain_of(best.losses, judged.losses, task.groups, np.ones(len(task.targets)))
+    return gain, gain.is_proven and plain.mean >= 0
 
 
 def gain_of(before: Floats, after: Floats, groups: NDArray[np.int64], weights: Floats) -> Gain:

@@ -25,7 +25,8 @@ class Work:
 
     `epochs` counts in recipes that have some, `versions` of each image in the staged one;
     `draws`: the images are drawn first, for the demo. `views` is how often the network sees an
-    image, `more_views` how often again for a comparison.
+    image, `more_views` how often again for a comparison. `tries_hidden_layer`: a last layer with
+    one is fitted for several penalties.
     """
 
     images: int = USUAL_IMAGES
@@ -35,6 +36,7 @@ class Work:
     draws: bool = False
     views: int = 1
     more_views: int = 0
+    tries_hidden_layer: bool = False
 
 
 Plan = Mapping[Phase, float]
@@ -161,7 +163,7 @@ def _training_weights(work: Work) -> dict[Phase, tuple[float, float]]:
                 Phase.FEATURES: (0.3, 3.5 * work.views),
                 Phase.PENALTY: (0.3, 2.5),
                 **_comparing(work),
-                Phase.FITTING: (0.1, 0.8),
+                Phase.FITTING: (0.1, 10.0 if work.tries_hidden_layer else 0.8),
                 Phase.CROSS_VALIDATING: (0.2, 1.2),
             }
         case Recipe.STAGED:

@@ -7,8 +7,8 @@ import streamlit as st
 from core.domain.configs.choices import Recipe
 from core.domain.jobs import Job, JobStatus
 from core.domain.keeping.people import Right
-from core.domain.training import DetailTrial, PenaltyPoint, chosen_penalty
-from core.workflows.training import control, runs
+from core.domain.training import DetailTrial, HeadTrial, PenaltyPoint, chosen_penalty
+from core.workflows.training import control, last_layers, runs
 from core.workflows.training.runs import RunView
 from core.workflows.use import alike, models
 from core.workspace import Workspace
@@ -66,6 +66,7 @@ def _solved(workspace: Workspace, view: RunView, job: Job) -> None:
         with st.container(border=True):
             st.caption(_no_path_in_words(view, job.status))
         _details_tried(workspace, view, tried)
+        _last_layers_tried(workspace, view)
         return
     left, right = st.columns([3, 2]) if tried else (st.container(), None)
     with left:
@@ -77,6 +78,7 @@ def _solved(workspace: Workspace, view: RunView, job: Job) -> None:
     if right is not None:
         with right:
             _details_tried(workspace, view, tried)
+    _last_layers_tried(workspace, view)
     with (
         st.container(horizontal=True),
         st.popover("Why this penalty?", type="tertiary", icon=":material/help:"),
@@ -131,7 +133,32 @@ def _details_tried(workspace: Workspace, view: RunView, tried: Sequence[DetailTr
         run_actions.open_run(control.compare_tiles(workspace, view.run.id).run.id)
 
 
-def _gain(trial: DetailTrial) -> str:
+def _last_layers_tried(workspace: Workspace, view: RunView) -> None:
+    """The kinds of last layer that were compared; nothing where there was nothing to compare."""
+    tried = last_layers.head_trials(workspace, view.run.id)
+    if len(tried) < 2:
+        return
+    st.markdown("**Last layers compared**")
+    st.dataframe(
+        {
+            "last layer": [f"{t.head.value}{' ★' if t.is_chosen else ''}" for t in tried],
+            "penalty": [text.significant(t.penalty) for t in tried],
+            "log loss": [round(t.log_loss, 4) for t in tried],
+            "macro recall": [round(t.macro_recall, 3) for t in tried],
+            "gain": [_gain(t) for t in tried],
+            "ms per image": [round(t.image_ms, 3) for t in tried],
+        },
+        hide_index=True,
+        height=widgets.rows_height(len(tried)),
+        placeholder=text.NOTHING,
+    )
+    st.caption(
+        "Cross-validated. Another than linear is chosen only if its gain is proven with 95% "
+        "confidence. Overrule it with Last layer."
+    )
+
+
+def _gain(trial: DetailTrial | HeadTrial) -> str:
     """How much lower the log loss is than before, with its standard error."""
     if trial.gain is None or trial.gain_error is None:
         return text.NOTHING

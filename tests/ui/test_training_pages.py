@@ -8,7 +8,7 @@ import pytest
 
 from core.api.training import run_as_json
 from core.domain.configs.augment_presets import AugmentPreset
-from core.domain.configs.choices import Preset, Recipe
+from core.domain.configs.choices import HeadKind, Preset, Recipe
 from core.domain.configs.train import TrainConfig, recipe_defaults
 from core.domain.datasets import Orientation
 from core.domain.jobs import JobKind, JobStatus
@@ -16,7 +16,7 @@ from core.domain.models import ModelStanding
 from core.domain.search import Search, Trial, TrialState
 from core.domain.signoff import Seal
 from core.domain.stages.states import MissedCriterion, MissedKind, ReadVerdict
-from core.domain.training import EpochMetrics, RunState
+from core.domain.training import EpochMetrics, HeadTrial, RunState
 from core.models.kept_epochs import KeptEpochs
 from core.store import jobs, judgement, runs, searches
 from core.store.database import connect, transaction
@@ -148,11 +148,26 @@ def test_the_answer_says_on_what_and_for_how_long_by_earlier_runs_only(
     assert expected(recipe_defaults(Recipe.FULL, run.train.network)) is None
 
 
-def test_a_solved_run_shows_its_penalty_and_what_validated_it(
-    open_page: OpenPage, trained: Trained
+def test_a_solved_run_shows_its_penalty_its_last_layers_and_what_validated_it(
+    open_page: OpenPage, trained: Trained, tmp_path
 ) -> None:
-    app = open_page(Place.RUNS, trained.workspace, run=trained.run.run.id)
+    workspace, run_id = copy_of(trained.workspace, tmp_path / "compared"), trained.run.run.id
+    linear = HeadTrial(HeadKind.LINEAR, 0.3, 0.52, 0.03, 0.7, None, None, 0.01)
+    deep = replace(linear, head=HeadKind.MLP, gain=0.0871, gain_error=0.0213, is_chosen=True)
+    with connect(workspace) as db:
+        job = jobs.latest_job(db, run_id)
+        with transaction(db):
+            db.conn.execute(
+                "UPDATE jobs SET status = 'running', owner = 'me' WHERE id = ?", [job.id]
+            )
+        runs.save_head_trials(db, run_id, [linear, deep], job_id=job.id, owner="me")
+        with transaction(db):
+            db.conn.execute("UPDATE jobs SET status = 'completed' WHERE id = ?", [job.id])
+    app = open_page(Place.RUNS, workspace, run=run_id)
     assert not app.exception
+    (table,) = [frame.value for frame in app.dataframe if "last layer" in frame.value]
+    assert list(table["last layer"]) == ["linear", "mlp ★"]
+    assert list(table["gain"])[1] == "+0.087 ± 0.021"
     metrics = {metric.label: metric.value for metric in app.metric}
     assert {"Chosen penalty", "Log loss", "Validation macro F1"} <= set(metrics)
     assert "Epoch" not in metrics

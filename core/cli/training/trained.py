@@ -8,7 +8,7 @@ from core.domain.splits import Subset
 from core.errors import TrainingError
 from core.words import decimal, duration, percent, shortened_percent
 from core.workflows.results import evaluation
-from core.workflows.training import runs
+from core.workflows.training import last_layers, runs
 from core.workflows.training.runs import RunView
 from core.workflows.use import alike, models
 
@@ -20,8 +20,15 @@ def answer_training(opened: Session, run_id: str, job: Job) -> None:
     report = evaluation.evaluation_report(opened.workspace, model_id, Subset.VALIDATION)
     epochs = len(runs.curve(opened.workspace, run_id))
     path = runs.penalty_path(opened.workspace, run_id)
-    trials = runs.detail_trials(opened.workspace, run_id)
-    result = trained_as_json(view, job, epochs=epochs, path=path, trials=trials, validation=report)
+    result = trained_as_json(
+        view,
+        job,
+        epochs=epochs,
+        path=path,
+        trials=runs.detail_trials(opened.workspace, run_id),
+        heads=last_layers.head_trials(opened.workspace, run_id),
+        validation=report,
+    )
     model = models.find_model(opened.workspace, model_id)
     took = duration((job.finished_at or 0) - (job.started_at or 0))
     limit = alike.unfamiliar_limit(opened.workspace, model) if model.is_detector else None

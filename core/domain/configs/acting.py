@@ -12,7 +12,7 @@ from core.domain.training import TrainingRun
 from core.errors import ConfigError
 
 _ALWAYS = {"recipe", "network", "class_weights", "label_smoothing", "seed", "device", "start_model"}
-_SOLVED = {"penalty", "refit", "detail"}
+_SOLVED = {"penalty", "refit", "detail", "head"}
 _OF_GOOD_ONLY = {"recipe", "network", "seed", "device", "start_model", "refit", "unfamiliar_rate"}
 # Of runs that trained the last layer in steps, before it was solved.
 _FORMER_STEPS = {
@@ -25,9 +25,9 @@ _FORMER_STEPS = {
     "patience",
     "momentum",
 }
-_OF_QUICK = {"refit"}
+_OF_QUICK = {"refit", "head"}
 # What runs of earlier versions did not have: listed where it is on.
-_LATER = {"unfamiliar_rate"}
+_LATER = {"unfamiliar_rate", "head"}
 _OF_STAGED = {"stored_versions"}
 _FINE_TUNING = {item.name for item in settings_of(TrainConfig)} - _OF_QUICK - _OF_STAGED
 _OF_SGD = {"momentum", "nesterov"}

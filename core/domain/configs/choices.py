@@ -219,3 +219,35 @@ class DetailChoice(StrEnum):
     def compares(self) -> bool:
         """Whether there is something to choose from."""
         return len(self.levels) > 1
+
+
+class HeadKind(StrEnum):
+    """What turns features into scores of the classes.
+
+    One weight per feature and class; the same with weights that are the class means; a small
+    network with one hidden layer.
+    """
+
+    LINEAR = "linear"
+    MEANS = "means"
+    MLP = "mlp"
+
+
+class HeadChoice(StrEnum):
+    """How a quick run gets its last layer: told, or chosen by cross-validation."""
+
+    AUTO = "auto"
+    LINEAR = "linear"
+    MEANS = "means"
+    MLP = "mlp"
+
+    @property
+    def kinds(self) -> tuple[HeadKind, ...]:
+        """What may become the model's, the simplest first; one if it was told."""
+        match self:
+            case HeadChoice.AUTO:
+                return tuple(HeadKind)
+            case HeadChoice.LINEAR | HeadChoice.MEANS | HeadChoice.MLP:
+                return (HeadKind(self.value),)
+            case _:
+                assert_never(self)

@@ -7,6 +7,7 @@ from core.domain.configs.choices import (
     UNFAMILIAR_RATE,
     ClassWeights,
     DetailChoice,
+    HeadChoice,
     KeptEpoch,
     OptimizerName,
     Recipe,
@@ -323,6 +324,14 @@ class LearningConfig:
         "Whole: the image as one. Stages: also small spots. Mirrored: also the mirror image, twice "
         "as slow. Tiles: also quarters, 5 times as slow. Auto compares by cross-validation; "
         "mirrored only where a flipped part is the same part.",
+        group=SettingGroup.LAST_LAYER,
+    )
+    head: HeadChoice = setting(
+        HeadChoice.LINEAR,
+        "Last layer",
+        "Linear: one weight per feature and class. Means: the nearest class mean. Mlp: one hidden "
+        "layer. Auto compares them by cross-validation and takes another than linear only where "
+        "that is proven better.",
         group=SettingGroup.LAST_LAYER,
     )
     unfamiliar_rate: float = setting(

@@ -16,6 +16,7 @@ from core.errors import TouchstoneError
 from core.inference.explaining.faithful import blurred_image
 from core.inference.explaining.parts import interpolated
 from core.inference.grad_cam import single_threaded, token_layer
+from core.inference.heads import head_module
 from core.inference.predictor import Predictor, build_module
 from core.models.build import PixelFeatures
 
@@ -32,8 +33,7 @@ class Gradients:
 
     def __init__(self, predictor: Predictor) -> None:
         module = build_module(predictor.card, predictor.tensors).eval()
-        weight, bias = predictor.head()
-        self._score = _Score(module, torch.from_numpy(weight), torch.from_numpy(bias)).eval()
+        self._score = _Score(module, head_module(predictor.head)).eval()
         for parameter in self._score.parameters():
             parameter.requires_grad_(False)
 
@@ -127,33 +127,26 @@ class _ReLU6(nn.ReLU):
 class _Score(nn.Module):
     """Float pixels [B, S, S, 3] to logits [B, C]."""
 
-    weight: Tensor
-    bias: Tensor
-
-    def __init__(self, module: PixelFeatures, weight: Tensor, bias: Tensor) -> None:
+    def __init__(self, module: PixelFeatures, head: nn.Module) -> None:
         super().__init__()
-        self.module = module
-        self.register_buffer("weight", weight)
-        self.register_buffer("bias", bias)
+        self.module, self.head = module, head
 
     def forward(self, pixels: Tensor) -> Tensor:
         """The same numbers as the fast runtime."""
-        return self._logits(self.module(pixels))
+        logits: Tensor = self.head(self.module(pixels))
+        return logits
 
     def with_stages(self, pixels: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Logits [1, C], and the maps of the stages [V, D_k, h_k, w_k], last stage first."""
         module: Any = self.module
         if hasattr(module, "pooled"):
             stages = module.stages(module.views(pixels))
-            return self._logits(module.pooled(stages)), stages
+            return self.head(module.pooled(stages)), stages
         final, stages = module.network.forward_intermediates(module.normalized(pixels), norm=False)
         features = module.network.forward_head(final, pre_logits=True)
         if stages[-1] is not final:
             stages = [*stages, final]
-        return self._logits(features), stages[::-1]
-
-    def _logits(self, features: Tensor) -> Tensor:
-        return nn.functional.linear(features, self.weight, self.bias)
+        return self.head(features), stages[::-1]
 
 
 def _whole(views: Heat) -> Heat:

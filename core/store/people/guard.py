@@ -40,6 +40,7 @@ TABLES: dict[str, Right | None] = {
     "finding_decisions": Right.DATA,
     "findings": Right.DATA,
     "focus": Right.TRAIN,
+    "head_trials": Right.TRAIN,
     "heats": Right.TRAIN,
     "insights": Right.DATA,
     "intended_uses": Right.SIGN_OFF,

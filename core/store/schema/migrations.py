@@ -204,6 +204,12 @@ def add_pieces(db: Database) -> None:
     _run(db, statements.PIECES)
 
 
+@migrations()
+def add_head_trials(db: Database) -> None:
+    """Which kinds of last layer quick runs compared."""
+    _run(db, statements.HEADS)
+
+
 def _run(db: Database, statements: str) -> None:
     for statement in statements.split(";"):
         if statement.strip():

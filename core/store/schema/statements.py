@@ -353,3 +353,12 @@ CREATE TABLE predicted_images (
     error TEXT
 ) STRICT
 """
+
+HEADS = """
+CREATE TABLE head_trials (
+    run_id TEXT NOT NULL REFERENCES runs ON DELETE CASCADE, head TEXT NOT NULL,
+    position INTEGER NOT NULL, penalty REAL NOT NULL, log_loss REAL NOT NULL,
+    standard_error REAL NOT NULL, macro_recall REAL NOT NULL, gain REAL, gain_error REAL,
+    image_ms REAL NOT NULL, is_chosen INTEGER NOT NULL, PRIMARY KEY (run_id, head)
+) STRICT, WITHOUT ROWID
+"""

@@ -12,7 +12,7 @@ from sqlite_utils import Database
 from core.data.groups import group_names
 from core.data.pixels.cache import RowCache
 from core.data.quality.similarity import Pairs, connected, links_of_equal
-from core.domain.configs.choices import Detail, Recipe
+from core.domain.configs.choices import Detail, HeadKind, Recipe
 from core.domain.configs.train import TrainConfig
 from core.domain.datasets import Dataset, Sample
 from core.domain.splits import Split, Subset
@@ -155,6 +155,7 @@ def _work(images: int, train: TrainConfig) -> Work:
         train.stored_versions,
         views=levels[0].views,
         more_views=sum(map(comparing_passes, levels[1:])),
+        tries_hidden_layer=HeadKind.MLP in train.head.kinds,
     )
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.data.pixels.cache import RowCache
-from core.domain.configs.choices import Detail
+from core.domain.configs.choices import Detail, HeadKind
 from core.domain.jobs import Phase
 from core.domain.splits import Subset
 from core.domain.training import DetailTrial, PenaltyPoint, chosen_detail, chosen_penalty
@@ -36,15 +36,16 @@ _TIMED_ROWS = 16
 
 @dataclass(frozen=True)
 class ChosenLevel:
-    """A detail level with the features [N, D] of all images and the penalty that suits it.
+    """A detail level with the features [N, D] of all images, its last layer and its penalty.
 
-    `evidence`: how it judges the images that a model learns from, if levels were compared.
+    `evidence`: how it judges the images that a model learns from, if something was compared.
     """
 
     detail: Detail
     features: NDArray[np.float32]
     penalty: float
     evidence: JudgedPoint | None = None
+    head: HeadKind = HeadKind.LINEAR
 
 
 def choose_level(session: JobSession, data: TrainingData, backbone: Backbone) -> ChosenLevel:
@@ -199,21 +200,12 @@ class _Search:
         before, after = self._evidence_of(self._best), self._evidence_of(level)
         if before is None or after is None:
             return None
-        task = head_task(self._data, level.features).only(self._rows)
+        task = head_task(self._data, level.features).only(compared_rows(self._data))
         return gain_of(before.losses, after.losses, task.groups, image_weights(task))
-
-    @property
-    def _rows(self) -> NDArray[np.intp]:
-        """The images that levels are compared on: all that a quick model learns from."""
-        # Why not the training images alone: too few groups are among them to tell levels apart.
-        subsets, run = self._data.subsets, self._data.run
-        if not run.train.refit or run.fold is not None:
-            return subsets[Subset.TRAIN]
-        return np.concatenate([subsets[Subset.TRAIN], subsets[Subset.VALIDATION]])
 
     def _evidence_of(self, level: ChosenLevel) -> JudgedPoint | None:
         if level.detail not in self._evidence:
-            task = head_task(self._data, level.features).only(self._rows)
+            task = head_task(self._data, level.features).only(compared_rows(self._data))
             check = stop_check(self._session)
             self._evidence[level.detail] = judged_at(task, level.penalty, on_step=check)
         return self._evidence[level.detail]
@@ -275,6 +267,15 @@ class _Search:
         session, run_id = self._session, self._data.run.id
         with connect(session.workspace) as db:
             runs.save_penalty_path(db, run_id, path, job_id=session.job.id, owner=session.owner)
+
+
+def compared_rows(data: TrainingData) -> NDArray[np.intp]:
+    """The images that levels and heads are compared on: all that a quick model learns from."""
+    # Why not the training images alone: too few groups are among them to tell levels apart.
+    subsets, run = data.subsets, data.run
+    if not run.train.refit or run.fold is not None:
+        return subsets[Subset.TRAIN]
+    return np.concatenate([subsets[Subset.TRAIN], subsets[Subset.VALIDATION]])
 
 
 def head_task(data: TrainingData, features: NDArray[np.float32]) -> HeadTask:

@@ -36,7 +36,8 @@ class TrainedModel:
     `validation_cross_validated`: those of the validation images are not of this very model.
     `stopped_at`: the best epoch so far, from 0, of a run that was ended before its last one.
     `checkpoint`: the epoch, from 0, of which the model was made after the run had ended.
-    `detail`: what its features are made from. `unfamiliar`: what tells unfamiliar images, or None.
+    `detail`: what its features are made from; `hidden_layer`: its head has one.
+    `unfamiliar`: what tells unfamiliar images, or None.
     `detector`: what a model knows that has only seen good images; `class_names` [C] and `targets`
     [N] are then its own, else those of the dataset.
     """
@@ -48,6 +49,7 @@ class TrainedModel:
     stopped_at: int | None = None
     checkpoint: int | None = None
     detail: Detail = Detail.WHOLE
+    hidden_layer: bool = False
     unfamiliar: Unfamiliar | None = None
     detector: Detector | None = None
     class_names: tuple[str, ...] = ()
@@ -166,7 +168,11 @@ def store_model(session: JobSession, material: TrainingData, trained: TrainedMod
     with connect(session.workspace) as db, transaction(db):
         name = models.free_model_name(db, f"{training.name}{_epoch_in_words(trained)}")
         card = model_card(material, trained.head, name, trained.detail)
-        card = replace(card, class_names=trained.class_names or card.class_names)
+        card = replace(
+            card,
+            class_names=trained.class_names or card.class_names,
+            hidden_layer=trained.hidden_layer,
+        )
         content = write_bundle(card, trained.tensors | trained.beside)
         model = Model(
             id=new_id("model"),

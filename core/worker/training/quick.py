@@ -1,4 +1,4 @@
-"""The quick recipe: features once, then the exact solution of a linear head. Free of torch."""
+"""The quick recipe: features once, then a last layer that is solved. Free of torch."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -6,13 +6,14 @@ from numpy.typing import NDArray
 from core.data.pixels.isolated_pool import worker_count
 from core.domain.jobs import Phase
 from core.domain.splits import Subset
-from core.inference.predictor import probabilities_by
+from core.inference.heads import Head
+from core.inference.predictor import softmax
 from core.models.backbone import Backbone
-from core.training.cross_validation import judged_at
-from core.training.linear_head import LinearHead, fit_head
+from core.training.heads import fit_kind, judged_kind
 from core.worker.features import pretrained
 from core.worker.session import JobSession
 from core.worker.training.data import TrainingData
+from core.worker.training.last_layers import choose_last_layer
 from core.worker.training.levels import ChosenLevel, choose_level, head_task, stop_check
 from core.worker.training.model import TrainedModel, unfamiliar_by
 from core.worker.training.record import begin_record, end_record
@@ -20,7 +21,7 @@ from core.worker.training.start import start_backbone
 
 
 def quick(session: JobSession, material: TrainingData) -> TrainedModel:
-    """Features once, then the exact solution of a linear head.
+    """Features once, then the solution of a last layer on them.
 
     Raises:
         StopRequested: if a stop was requested.
@@ -29,7 +30,7 @@ def quick(session: JobSession, material: TrainingData) -> TrainedModel:
     backbone = pretrained(session, material.network)
     if material.run.train.start_model:
         backbone = start_backbone(session, material.run, backbone)
-    level = choose_level(session, material, backbone)
+    level = choose_last_layer(session, material, choose_level(session, material, backbone))
     return solved_model(session, material, backbone, level, refits=material.run.refits)
 
 
@@ -47,7 +48,7 @@ def solved_model(
         session: of the job.
         material: of the run.
         backbone: that made the features.
-        level: with features and penalty.
+        level: with features, kind of head and penalty.
         refits: whether it learns from the validation images, too.
 
     Raises:
@@ -55,7 +56,7 @@ def solved_model(
     """
     head, validation = _solved(session, material, level, refits=refits)
     probabilities = {
-        subset: probabilities_by(head.weight, head.bias, level.features[positions])
+        subset: softmax(head.logits(level.features[positions]))
         for subset, positions in material.subsets.items()
     }
     learned = [material.subsets[Subset.TRAIN]]
@@ -63,7 +64,7 @@ def solved_model(
         probabilities[Subset.VALIDATION] = validation
         learned.append(material.subsets[Subset.VALIDATION])
     rows = np.concatenate(learned)
-    tensors = _tensors(backbone, head)
+    tensors = backbone.without_head() | head.as_tensors(backbone.head)
     end_record(session, material, tensors)
     return TrainedModel(
         tensors,
@@ -71,13 +72,14 @@ def solved_model(
         probabilities,
         validation is not None,
         detail=level.detail,
+        hidden_layer=head.hidden is not None,
         unfamiliar=unfamiliar_by(material, rows, level.features[rows]),
     )
 
 
 def _solved(
     session: JobSession, data: TrainingData, level: ChosenLevel, *, refits: bool
-) -> tuple[LinearHead, NDArray[np.float32] | None]:
+) -> tuple[Head, NDArray[np.float32] | None]:
     """The released head, and what validates it.
 
     That are the cross-validated confidences of the validation images of a model that was refitted
@@ -88,18 +90,13 @@ def _solved(
     check = stop_check(session)
     session.report(Phase.FITTING, 0, 0)
     if not refits:
-        return fit_head(task.only(train), level.penalty, on_step=check), None
+        return fit_kind(level.head, task.only(train), level.penalty, on_step=check), None
     both = np.concatenate([train, validation])
-    head = fit_head(task.only(both), level.penalty, on_step=check)
+    head = fit_kind(level.head, task.only(both), level.penalty, on_step=check)
     session.report(Phase.CROSS_VALIDATING, 0, 0)
-    judged = level.evidence or judged_at(task.only(both), level.penalty, on_step=check)
+    judged = level.evidence or judged_kind(
+        level.head, task.only(both), level.penalty, on_step=check
+    )
     if judged is None:
         return head, np.full((len(validation), data.class_count), 1 / data.class_count, np.float32)
     return head, judged.confidences[len(train) :]
-
-
-def _tensors(backbone: Backbone, head: LinearHead) -> dict[str, NDArray[np.generic]]:
-    return backbone.without_head() | {
-        f"{backbone.head}.weight": head.weight,
-        f"{backbone.head}.bias": head.bias,
-    }

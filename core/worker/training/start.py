@@ -51,7 +51,7 @@ def load_start_model(
     (of a model with another detail level) is left out as a whole.
 
     Raises:
-        TrainingError: if the model was deleted before the run began.
+        TrainingError: if the model was deleted before the run began, or has a hidden layer.
         ModelFileError: if a layer of the network is missing in it, or of another shape.
     """
     import torch
@@ -62,6 +62,12 @@ def load_start_model(
     head = f"{head_name(network)}."
     shapes = {name: tuple(value.shape) for name, value in state.items()}
     card, tensors = _start_model(session, run, shapes, head)
+    if card.hidden_layer:
+        raise TrainingError(
+            f"The start model '{card.name}' has a hidden layer, on which the recipe "
+            f"{run.train.recipe} cannot go on.",
+            "Start from the pretrained network, or from a model with a linear last layer.",
+        )
     rows = [
         (row, card.class_names.index(name))
         for row, name in enumerate(class_names)

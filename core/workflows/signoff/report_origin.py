@@ -16,6 +16,7 @@ from core.domain.splits import LeakCertificate, Split, SplitMethod, Subset
 from core.domain.training import (
     DetailTrial,
     EpochMetrics,
+    HeadTrial,
     PenaltyPoint,
     TrainingRun,
     chosen_detail,
@@ -41,11 +42,12 @@ from core.words import decimal, duration, exact, exact_percent, number, shortene
 from core.workflows.data.split_words import groups_in_words, strategy_in_words
 from core.workflows.signoff.report_material import ReportMaterial, training_run
 from core.workflows.signoff.report_results import verdict_word
+from core.workflows.training.last_layers import last_layer_in_words
 from core.workflows.use import alike
 from core.workspace import Workspace
 
 _SKIPPED_SHOWN = 50
-_TOLD = ("penalty", "refit", "detail")  # among the facts, with what came of them
+_TOLD = ("penalty", "refit", "detail", "head")  # among the facts, with what came of them
 _PACKAGES = ("torch", "torchvision", "timm", "openvino", "numpy", "scipy", "pillow")
 
 
@@ -244,6 +246,7 @@ def training_section(workspace: Workspace, material: ReportMaterial) -> Training
         job = jobs.latest_job(db, run.id)
         curve, path = runs.epochs_of(db, run.id), runs.penalty_path_of(db, run.id)
         trials, record = runs.detail_trials_of(db, run.id), runs.record_of(db, run.id)
+        heads = runs.head_trials_of(db, run.id)
     took_s = sum(item.duration_s for item in curve)
     if job and job.started_at and job.finished_at:
         took_s = max(0.0, job.finished_at - job.started_at)
@@ -255,7 +258,7 @@ def training_section(workspace: Workspace, material: ReportMaterial) -> Training
             Fact("Run", f"{run.name}, {when(run.created_at)}"),
             Fact("Network", f"{run.train.network}, pretrained"),
             Fact("Recipe", f"{recipe.value}: {_recipe_in_words(recipe)}"),
-            *(_epochs(len(curve), best) if curve else _solved(run, path, trials)),
+            *(_epochs(len(curve), best) if curve else _solved(run, path, trials, heads)),
             *(_start(record) if material.model.validation_cross_validated and curve else ()),
             Fact("Duration", f"{duration(took_s)}{of_all}"),
             Fact("Device", (job.device if job else None) or "not recorded"),
@@ -290,7 +293,10 @@ def _unfamiliar(workspace: Workspace, material: ReportMaterial) -> tuple[Fact, .
 
 
 def _solved(
-    run: TrainingRun, path: Sequence[PenaltyPoint], trials: Sequence[DetailTrial]
+    run: TrainingRun,
+    path: Sequence[PenaltyPoint],
+    trials: Sequence[DetailTrial],
+    heads: Sequence[HeadTrial],
 ) -> tuple[Fact, ...]:
     """How the last layer of a quick run came about, which has no epochs."""
     if run.train.recipe is not Recipe.QUICK:
@@ -309,9 +315,11 @@ def _solved(
             "training and validation images; results on validation images are cross-validated"
         )
     detail = chosen_detail(run.train, trials)
+    last_layer = last_layer_in_words(run.train, heads)
     told = "chosen by cross-validation" if run.train.detail.compares else "as requested"
     return (
         Fact("Detail", f"{_detail_in_words(detail)}, {told}"),
+        *((Fact("Last layer", last_layer),) if last_layer else ()),
         Fact("Penalty", f"{exact(chosen_penalty(run.train, path))}: {how}"),
         Fact("Learned from", learned_from),
     )

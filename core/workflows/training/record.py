@@ -12,6 +12,7 @@ from core.domain.settings import Setting, Value
 from core.domain.training import (
     DetailTrial,
     EpochMetrics,
+    HeadTrial,
     PenaltyPoint,
     TrainingRun,
     chosen_detail,
@@ -22,7 +23,7 @@ from core.store import datasets, splits, versions
 from core.store import runs as run_rows
 from core.store.database import connect
 from core.words import count, decimal, joined, size
-from core.workflows.training import checkpoints, control, runs
+from core.workflows.training import checkpoints, control, last_layers, runs
 from core.workflows.training.checkpoints import MeasuredCheckpoint
 from core.workflows.training.run_words import setting_in_words, state_in_words
 from core.workflows.training.runs import RunView
@@ -54,6 +55,7 @@ class RunRecord:
     curve: tuple[EpochMetrics, ...]
     path: tuple[PenaltyPoint, ...]
     trials: tuple[DetailTrial, ...]
+    heads: tuple[HeadTrial, ...]
     computed_on: Mapping[str, Any]
     models: tuple[KeptModel, ...]
     command: str
@@ -78,6 +80,7 @@ def run_record(workspace: Workspace, view: RunView) -> RunRecord:
         tuple(curve),
         tuple(runs.penalty_path(workspace, run.id)),
         tuple(runs.detail_trials(workspace, run.id)),
+        tuple(last_layers.head_trials(workspace, run.id)),
         computed_on,
         tuple(_kept(workspace, model_id) for model_id in view.models),
         control.command_of(workspace, run),
@@ -109,6 +112,7 @@ def facts_in_words(view: RunView, record: RunRecord) -> list[tuple[str, str]]:
         *_versions_in_words(record.computed_on),
         *((s.title.lower(), setting_in_words(s, value)) for s, value in record.settings),
         *_detail_in_words(run, record.trials),
+        *_last_layer_in_words(run, record.heads),
         *((f"model {k.model.id}", f"weights {k.weights_sha256[:16]}") for k in record.models),
     ]
 
@@ -152,3 +156,10 @@ def _detail_in_words(run: TrainingRun, trials: Sequence[DetailTrial]) -> Iterato
     if run.train.recipe is Recipe.QUICK and len(trials) > 1:
         tried = joined([trial.detail.value for trial in trials])
         yield "detail chosen", f"{chosen_detail(run.train, trials).value} (of {tried})"
+
+
+def _last_layer_in_words(
+    run: TrainingRun, trials: Sequence[HeadTrial]
+) -> Iterator[tuple[str, str]]:
+    if words := last_layers.last_layer_in_words(run.train, trials):
+        yield "last layer chosen", words

@@ -10,13 +10,13 @@ from dataclasses import dataclass, replace
 
 from core.data.split import groups_of_equal_files, split_digest
 from core.domain.configs.acting import recipe_is_trained
-from core.domain.configs.choices import DetailChoice, Recipe
+from core.domain.configs.choices import DetailChoice, HeadChoice, Recipe
 from core.domain.datasets import Dataset, Sample
 from core.domain.ids import new_id, utc_now
 from core.domain.models import Model
 from core.domain.names import name_key
 from core.domain.splits import GroupKind, Split, SplitMethod, Subset
-from core.domain.training import TrainingRun, chosen_detail, chosen_penalty
+from core.domain.training import TrainingRun, chosen_detail, chosen_head, chosen_penalty
 from core.errors import SplitError, TouchstoneError, TrainingError
 from core.store import datasets, quality, splits, versions
 from core.store.database import connect, transaction
@@ -29,7 +29,7 @@ from core.workflows.data.certificates import (
     found_groups,
     named_groups,
 )
-from core.workflows.training import runs
+from core.workflows.training import last_layers, runs
 from core.workflows.training.runs import RunView
 from core.workflows.use import models
 from core.workspace import Workspace
@@ -129,7 +129,7 @@ def refit(workspace: Workspace, run_id: str) -> RunView:
     """Solve the last layer of a quick run again, or remember good images, as they are today.
 
     The split is extended: images keep their subset, a sealed or provided test set stays as it is.
-    Settings, detail level and penalty stay those of the run.
+    Settings, detail level, kind of last layer and penalty stay those of the run.
 
     Args:
         workspace: where the run lives.
@@ -153,7 +153,8 @@ def refit(workspace: Workspace, run_id: str) -> RunView:
     if train.recipe is Recipe.QUICK:
         path, tried = runs.penalty_path(workspace, run.id), runs.detail_trials(workspace, run.id)
         detail = DetailChoice(chosen_detail(train, tried).value)
-        train = replace(train, penalty=chosen_penalty(train, path), detail=detail)
+        head = HeadChoice(chosen_head(train, last_layers.head_trials(workspace, run.id)).value)
+        train = replace(train, penalty=chosen_penalty(train, path), detail=detail, head=head)
     return runs.start_training(
         workspace,
         run.dataset_id,

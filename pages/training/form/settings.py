@@ -20,7 +20,7 @@ FIRST = (
     "class_weights",
 )
 # First where nothing but the last layer is trained, or nothing at all.
-_SOLVED = ("detail", "penalty", "refit")
+_SOLVED = ("detail", "head", "penalty", "refit")
 _OF_DETECTORS = ("unfamiliar_rate",)
 _ICONS = {
     SettingGroup.MODEL: ":material/account_tree:",

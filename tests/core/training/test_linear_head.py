@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 
-from core.domain.configs.choices import ClassWeights
+from core.domain.configs.choices import ClassWeights, HeadKind
 from core.domain.configs.train import TrainConfig
 from core.domain.training import WITHOUT_CHOICE, chosen_penalty
 from core.errors import TrainingError
@@ -227,7 +227,7 @@ def test_tiny_sets_are_solved_and_their_penalty_is_chosen_if_possible(counts):
     task = _task(counts=counts, classes=len(counts), d=6)
     path = _path(task)
     penalty = chosen_penalty(TrainConfig(), path)
-    assert penalty == WITHOUT_CHOICE if not path else penalty > 0
+    assert penalty == WITHOUT_CHOICE[HeadKind.LINEAR] if not path else penalty > 0
     assert all(np.isfinite(point.log_loss) for point in path)
     head = _fit(task, penalty)
     assert np.isfinite(head.weight).all()

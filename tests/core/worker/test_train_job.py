@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from core.data.pixels.preprocess import load_pixels
-from core.domain.configs.choices import Detail, DetailChoice, Recipe
+from core.domain.configs.choices import Detail, DetailChoice, HeadChoice, HeadKind, Recipe
 from core.domain.configs.train import TrainConfig, recipe_defaults
 from core.domain.datasets import Orientation
 from core.domain.jobs import JobKind, JobStatus
@@ -28,7 +28,7 @@ from core.store.database import connect, transaction
 from core.workflows import jobs
 from core.workflows.data import datasets
 from core.workflows.results import judging
-from core.workflows.training import checkpoints, runs
+from core.workflows.training import checkpoints, last_layers, runs
 from core.workflows.use import models
 from tests.conftest import IMAGE_PX, QUICK, copy_of
 
@@ -57,7 +57,7 @@ def copy(trained, tmp_path):
     return copy_of(trained.workspace, tmp_path / "copy")
 
 
-def test_a_model_with_tiles_is_used_as_it_was_trained(trained, copy):
+def test_a_model_with_tiles_and_a_hidden_layer_is_used_as_it_was_trained(trained, copy):
     # Wrong labels leave images that no level recognizes, so that the first run tries every level.
     with connect(copy) as db, transaction(db):
         db.conn.execute("UPDATE samples SET label = 1 - label WHERE id % 7 = 0")
@@ -65,7 +65,7 @@ def test_a_model_with_tiles_is_used_as_it_was_trained(trained, copy):
     compared = runs.start_training(
         copy,
         trained.dataset.id,
-        replace(QUICK, detail=DetailChoice.AUTO_TILES),
+        replace(QUICK, detail=DetailChoice.AUTO_TILES, head=HeadChoice.AUTO),
         preprocess=trained.run.run.preprocess,
         name="compared",
     )
@@ -73,11 +73,14 @@ def test_a_model_with_tiles_is_used_as_it_was_trained(trained, copy):
         runs.start_training(
             copy,
             trained.dataset.id,
-            replace(QUICK, detail=detail),
+            replace(QUICK, detail=detail, head=head),
             preprocess=trained.run.run.preprocess,
             name=detail.value,
         )
-        for detail in (DetailChoice.MIRRORED, DetailChoice.TILES)
+        for detail, head in (
+            (DetailChoice.MIRRORED, HeadChoice.MEANS),
+            (DetailChoice.TILES, HeadChoice.MLP),
+        )
     )
     assert compared.run.train.detail is DetailChoice.AUTO_MIRRORED_TILES
     ends = [
@@ -87,13 +90,20 @@ def test_a_model_with_tiles_is_used_as_it_was_trained(trained, copy):
     trials = runs.detail_trials(copy, compared.run.id)
     assert [trial.detail for trial in trials] == list(DetailChoice.AUTO_MIRRORED_TILES.levels)
     assert sum(trial.is_chosen for trial in trials) == 1
+    heads = last_layers.head_trials(copy, compared.run.id)
+    # So few images are too few for a hidden layer, unless one is asked for.
+    assert [trial.head for trial in heads] == [HeadKind.LINEAR, HeadKind.MEANS]
+    assert sum(trial.is_chosen for trial in heads) == 1
+    assert (heads[0].gain, heads[1].gain is None) == (None, False)
+    assert last_layers.head_trials(copy, told.run.id) == []
     mirror = models.find_model(copy, str(ends[1].result["model_id"]))
     _assert_predicts_what_was_stored(copy, mirror)
     model = models.find_model(copy, str(ends[2].result["model_id"]))
     assert model.preprocess.image_size_px == 2 * IMAGE_PX
     assert told.run.preprocess.image_size_px == IMAGE_PX
     file = models.exported_bundle(copy, model)
-    assert read_card(file).detail is Detail.TILES
+    card = read_card(file)
+    assert (card.detail, card.hidden_layer) == (Detail.TILES, True)
     predictor, samples = _assert_predicts_what_was_stored(copy, model)
     # Torch loads the same file strictly, and computes the same features.
     pixels = np.stack([load_pixels(copy.resolve(s.path), model.preprocess) for s in samples[:2]])

@@ -15,7 +15,8 @@ from core.domain.configs.train import TrainConfig, recipe_defaults
 from core.domain.jobs import JobKind, JobStatus, device_lane
 from core.domain.training import CheckpointKind, RunState
 from core.errors import ConfigError, TrainingError
-from core.models.bundle import read_tensors
+from core.inference.heads import Head, HiddenLayer
+from core.models.bundle import read_card, read_tensors, write_bundle
 from core.models.kept_epochs import KeptEpochs
 from core.store import jobs, runs
 from core.store.database import connect, transaction
@@ -162,6 +163,18 @@ def test_a_start_model_gives_its_network_and_the_classes_that_both_know(trained,
     assert np.array_equal(head.weight[1:].detach().numpy(), tensors["classifier.weight"][::-1])
     models.delete_model(workspace, trained.model.id)
     load_start_model(session, run, names, network)  # the run keeps a copy
+    kept = workspace.run_folder(run.id) / "start.safetensors"
+    card, weights = read_card(kept), read_tensors(kept)
+    deep = Head(
+        np.ones((2, 5), "f4"),
+        np.ones(2, "f4"),
+        HiddenLayer(np.ones((5, 1280), "f4"), np.ones(5, "f4")),
+    )
+    kept.write_bytes(
+        write_bundle(replace(card, hidden_layer=True), weights | deep.as_tensors(card.head))
+    )
+    with pytest.raises(TrainingError, match="hidden layer"):
+        load_start_model(session, run, names, network)
 
 
 def test_what_cannot_be_continued_or_started_from_is_refused(trained):
