@@ -4,7 +4,8 @@
 
 Connections that ask without a pause for so many seconds; the same for a sixth of the time while
 other clients are killed in the middle of what they send, and while one sends a byte at a time; then
-ten times as many requests per second as were answered before, whatever becomes of them.
+ten times as many requests per second as were answered before, each on a connection of its own,
+whatever becomes of them, and then one more, which must be answered.
 Prints one JSON object: requests per second, latencies, statuses, memory of the server after each.
 """
 
@@ -29,6 +30,7 @@ import httpx
 KILLED = 20
 BURST = 10  # times the rate
 _MOST_OPEN = 3000  # requests of the burst that wait for an answer
+_ANSWER_S = 60
 
 
 def used(pid: int) -> tuple[float, float]:
@@ -48,26 +50,23 @@ def used(pid: int) -> tuple[float, float]:
 
 
 class Tally:
-    """How long answers took, and what they were."""
+    """How long answers took, and what they were; what has none counts by the name of its error."""
 
     def __init__(self) -> None:
         self.times: list[float] = []
         self.statuses: dict[str, int] = {}
         self.told_when = 0  # answers 429 that say when to ask again
 
-    async def ask(self, client: httpx.AsyncClient, content: tuple[str, bytes]) -> None:
-        """One request; what fails is counted by its name."""
-        began = time.perf_counter()
-        try:
-            answer = await client.post("/v1/predict", files={"files": content})
-        except httpx.HTTPError as err:
-            status = type(err).__name__
-        else:
-            status = str(answer.status_code)
-            self.told_when += answer.status_code == 429 and "retry-after" in answer.headers
-            if answer.status_code == 200:
-                self.times.append(time.perf_counter() - began)
-        self.statuses[status] = self.statuses.get(status, 0) + 1
+    def answered(self, status: int, seconds: float, *, retry_after: bool) -> None:
+        """Count an answer."""
+        if status == 200:
+            self.times.append(seconds)
+        self.told_when += status == 429 and retry_after
+        self.count(str(status))
+
+    def count(self, name: str) -> None:
+        """Count something else that became of a request."""
+        self.statuses[name] = self.statuses.get(name, 0) + 1
 
     def result(self, seconds: float) -> dict[str, Any]:
         """Of the answers that are one: how many a second, and their latencies."""
@@ -80,47 +79,97 @@ class Tally:
         }
 
 
+async def ask(tally: Tally, client: httpx.AsyncClient, content: tuple[str, bytes]) -> None:
+    """One request of a client library."""
+    began = time.perf_counter()
+    try:
+        answer = await client.post("/v1/predict", files={"files": content})
+    except httpx.HTTPError as err:
+        tally.count(type(err).__name__)
+    else:
+        taken = time.perf_counter() - began
+        tally.answered(answer.status_code, taken, retry_after="retry-after" in answer.headers)
+
+
+async def ask_alone(tally: Tally, url: str, content: bytes) -> None:
+    """One request on a connection of its own.
+
+    Why no client library: with hundreds of open requests httpx takes longer than the server, so
+    that most of them wait in the client, and the server never sees the burst.
+    """
+    place, began = urlsplit(url), time.perf_counter()
+    try:
+        async with asyncio.timeout(_ANSWER_S):
+            reader, writer = await asyncio.open_connection(place.hostname, place.port)
+            try:
+                writer.write(content)
+                await writer.drain()
+                head = await reader.readuntil(b"\r\n\r\n")
+                await reader.read()
+            finally:
+                writer.close()
+    except (OSError, EOFError) as err:  # a TimeoutError is an OSError
+        tally.count(type(err).__name__)
+    else:
+        taken = time.perf_counter() - began
+        tally.answered(int(head.split()[1]), taken, retry_after=b"\r\nretry-after:" in head.lower())
+
+
 async def load(url: str, images: list[Path], connections: int, seconds: float) -> dict[str, Any]:
     """Ask from many connections until the time is over."""
     contents = [(image.name, image.read_bytes()) for image in images]
     ends, tally = time.monotonic() + seconds, Tally()
 
-    async def ask(client: httpx.AsyncClient, start: int) -> None:
+    async def ask_on(client: httpx.AsyncClient, start: int) -> None:
         at = start
         while time.monotonic() < ends:
-            await tally.ask(client, contents[at % len(contents)])
+            await ask(tally, client, contents[at % len(contents)])
             at += 1
 
     limits = httpx.Limits(max_connections=connections)
     async with httpx.AsyncClient(base_url=url, limits=limits, timeout=60) as client:
-        await asyncio.gather(*(ask(client, i) for i in range(connections)))
+        await asyncio.gather(*(ask_on(client, i) for i in range(connections)))
     return tally.result(seconds)
 
 
 async def burst(url: str, images: list[Path], per_second: float, seconds: float) -> dict[str, Any]:
-    """Ask so many times a second without waiting for answers."""
-    contents = [(image.name, image.read_bytes()) for image in images]
-    tally, waiting, asked = Tally(), set[asyncio.Task[None]](), 0
-    limits = httpx.Limits(max_connections=None)
-    async with httpx.AsyncClient(base_url=url, limits=limits, timeout=60) as client:
-        began = time.monotonic()
-        while (now := time.monotonic() - began) < seconds:
-            while asked < now * per_second and len(waiting) < _MOST_OPEN:
-                task = asyncio.create_task(tally.ask(client, contents[asked % len(contents)]))
-                waiting.add(task)
-                task.add_done_callback(waiting.discard)
-                asked += 1
-            await asyncio.sleep(0.005)
-        took = time.monotonic() - began
-        await asyncio.gather(*waiting)
-        answered_after = time.monotonic() - began
-    told = {"asked_per_second": round(asked / took, 1), "told_when_to_ask_again": tally.told_when}
-    return {**told, **tally.result(answered_after)}
+    """Ask so many times a second without waiting for answers, and once more after the last one."""
+    contents = [request_of(url, image) for image in images]
+    tally, waiting, asked, most = Tally(), set[asyncio.Task[None]](), 0, 0
+    began = time.monotonic()
+    while (now := time.monotonic() - began) < seconds:
+        while asked < now * per_second and len(waiting) < _MOST_OPEN:
+            task = asyncio.create_task(ask_alone(tally, url, contents[asked % len(contents)]))
+            waiting.add(task)
+            task.add_done_callback(waiting.discard)
+            asked += 1
+        most = max(most, len(waiting))
+        await asyncio.sleep(0.005)
+    took = time.monotonic() - began
+    await asyncio.gather(*waiting)
+    answered_after = time.monotonic() - began
+    after = Tally()
+    await ask_alone(after, url, contents[0])
+    return {
+        "asked": asked,
+        "asked_per_second": round(asked / took, 1),
+        "most_open": most,
+        **tally.result(answered_after),
+        "refused": tally.statuses.get("429", 0),
+        "told_when_to_ask_again": tally.told_when,
+        "neither": sum(tally.statuses.values()) - len(tally.times) - tally.statuses.get("429", 0),
+        "next_request": after.statuses,
+    }
 
 
-def request_of(image: Path) -> bytes:
-    """The bytes of a request for one image."""
-    request = httpx.Request("POST", "http://host/v1/predict", files={"files": image.open("rb")})
+def request_of(url: str, image: Path) -> bytes:
+    """The bytes of a request for one image, after whose answer the connection ends."""
+    request = httpx.Request(
+        "POST",
+        f"{url}/v1/predict",
+        files={"files": image.open("rb")},
+        headers={"Connection": "close"},
+    )
     lines = [f"{name}: {value}" for name, value in request.headers.items()]
     head = "\r\n".join(["POST /v1/predict HTTP/1.1", *lines, "", ""])
     return head.encode() + request.read()
@@ -136,7 +185,7 @@ def half_sent(url: str, content: bytes) -> None:
 
 async def killed(url: str, image: Path, seconds: float) -> dict[str, Any]:
     """Kill clients one after another in the middle of what they send."""
-    content, fork = request_of(image), multiprocessing.get_context("fork")
+    content, fork = request_of(url, image), multiprocessing.get_context("fork")
     for _ in range(KILLED):
         client = fork.Process(target=half_sent, args=(url, content))
         client.start()
@@ -148,7 +197,7 @@ async def killed(url: str, image: Path, seconds: float) -> dict[str, Any]:
 
 async def slow(url: str, image: Path, seconds: float) -> dict[str, Any]:
     """Send a request byte by byte; says what the server answered, if it did."""
-    place, content = urlsplit(url), request_of(image)
+    place, content = urlsplit(url), request_of(url, image)
     reader, writer = await asyncio.open_connection(place.hostname, place.port)
     ends, sent = time.monotonic() + seconds, 0
     with contextlib.suppress(OSError):

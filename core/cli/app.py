@@ -80,7 +80,7 @@ CONTENTS = {
         Entry("watch", "using.watch", "Answer each image that appears in a folder."),
         Entry("heatmap", "using.heatmap", "Show what speaks for a class, or test heatmaps."),
         Entry("models", "using.registry", "List, release and retire models; notes."),
-        Entry("delete", "use", "Delete a dataset, run or model."),
+        Entry("delete", "use", "Delete a dataset, split, run, search or model."),
         Entry("add-model", "using.export", "Take a model file from elsewhere."),
         Entry("export-model", "using.export", "Write a model for other programs, checked."),
         Entry("serve", "using.serve", "Serve models over HTTP."),

@@ -158,11 +158,13 @@ class _Service:
         images, wanted = await self._received(request)
         if not images:
             raise _refusal(400, "The request has no image.", "Send files in the field 'files'.")
-        if len(images) > self.limits.images:
-            most = (
-                f"{len(images)} images were sent; the limit of a request is {self.limits.images}."
+        # Why the smaller one: for more images than may wait there would never be room.
+        most = min(self.limits.images, self.limits.waiting)
+        if len(images) > most:
+            words = f"{len(images)} images were sent; the limit of a request is {most}."
+            raise _refusal(
+                413, words, "Send several requests, or raise --max-images and --max-waiting."
             )
-            raise _refusal(413, most, "Send several requests, or raise --max-images.")
         model = self._model(wanted)
         results = await self._engine.predict(model, images)
         self._metrics.predicted(model.name, results)

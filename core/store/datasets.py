@@ -178,19 +178,19 @@ def dataset_name_taken(db: Database, name: str) -> bool:
     return bool(list(db.query(taken, [name])))
 
 
-def count_dependents(db: Database, dataset_id: str) -> tuple[int, int, int, int]:
-    """Splits, runs, models and marked images of a dataset."""
+def count_dependents(db: Database, dataset_id: str) -> tuple[int, int, int, int, int]:
+    """Splits, runs, searches, models and marked images of a dataset."""
     counts = (
         "SELECT count(*) FROM splits WHERE dataset_id = ?",
-        "SELECT count(*) FROM runs WHERE dataset_id = ?",
+        "SELECT count(*) FROM runs WHERE dataset_id = ? AND NOT is_trial",
+        "SELECT count(*) FROM searches WHERE dataset_id = ?",
         "SELECT count(*) FROM models WHERE dataset_id = ?",
         "SELECT count(DISTINCT m.sample_id) FROM marks m JOIN samples s ON s.id = m.sample_id"
         " WHERE s.dataset_id = ?",
     )
-    splits, runs, models, marked = (
-        int(db.conn.execute(query, [dataset_id]).fetchone()[0]) for query in counts
-    )
-    return splits, runs, models, marked
+    found = [int(db.conn.execute(query, [dataset_id]).fetchone()[0]) for query in counts]
+    splits, runs, searches, models, marked = found
+    return splits, runs, searches, models, marked
 
 
 def delete_dataset(db: Database, dataset_id: str) -> None:

@@ -81,6 +81,17 @@ def list_runs(db: Database, dataset_id: str | None = None) -> list[TrainingRun]:
     return [_run(row) for row in rows]
 
 
+def ids_using(db: Database, *, dataset_id: str = "", split_id: str = "") -> set[str]:
+    """Ids of the runs on a dataset or a split, those of trials too, and of the searches on it."""
+    asked = [dataset_id, split_id]
+    rows = db.conn.execute(
+        "SELECT id FROM runs WHERE dataset_id = ? OR split_id = ?"
+        " UNION ALL SELECT id FROM searches WHERE dataset_id = ? OR split_id = ?",
+        asked * 2,
+    )
+    return {row[0] for row in rows}
+
+
 def find_run(db: Database, name_or_id: str) -> TrainingRun:
     """The run of this id, else the newest of this name, in upper or lower case.
 

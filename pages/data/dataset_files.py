@@ -91,6 +91,7 @@ def _taken_along(gone: DeletedWith) -> str:
         for number, noun in (
             (gone.splits, "split"),
             (gone.runs, "run"),
+            (gone.searches, "search"),
             (gone.marked_images, "marked image"),
         )
         if number

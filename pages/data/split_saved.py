@@ -9,6 +9,7 @@ from core.data.split_request import SplitRequest, request_of
 from core.domain.datasets import Dataset, Sample
 from core.domain.keeping.people import Right
 from core.domain.splits import LeakCertificate, Split, SplitSide, Subset
+from core.words import joined
 from core.workflows.data import certificates, datasets, quality, splits
 from core.workflows.data.certificates import SideCounts
 from core.workflows.data.split_words import strategy_in_words
@@ -77,8 +78,9 @@ def show(workspace: Workspace, dataset: Dataset, split: Split) -> None:
 
 def _taken_along(workspace: Workspace, split: Split) -> str:
     """What goes with the split, and what stays."""
-    runs = splits.run_count(workspace, split.id)
-    taken = f"Also deletes {text.count(runs, 'run')}. " if runs else "No run has used it. "
+    runs, searches = splits.use_count(workspace, split.id)
+    users = [text.count(n, noun) for n, noun in ((runs, "run"), (searches, "search")) if n]
+    taken = f"Also deletes {joined(users)}. " if users else "No run has used it. "
     return f"{taken}Models, reports and images stay."
 
 

@@ -18,7 +18,7 @@ from core.domain.datasets import (
 )
 from core.domain.ids import new_id
 from core.domain.jobs import Job, JobKind
-from core.domain.keeping.bin import BinKind
+from core.domain.keeping.bin import BinKind, Binned
 from core.domain.names import normal_name
 from core.domain.splits import Subset
 from core.errors import ConfigError, NameTakenError, NotFoundError, WorkspaceError
@@ -245,6 +245,7 @@ class DeletedWith:
 
     splits: int
     runs: int
+    searches: int
     models: int
     marked_images: int
     uploaded: bool  # its images are in the workspace only
@@ -258,13 +259,13 @@ def deleted_with(workspace: Workspace, dataset_id: str) -> DeletedWith:
     """
     with connect(workspace) as db:
         dataset = datasets.find_dataset(db, dataset_id)
-        splits, made_runs, models, marked = datasets.count_dependents(db, dataset.id)
+        counts = datasets.count_dependents(db, dataset.id)
     folder = workspace.uploads / dataset.id
-    return DeletedWith(splits, made_runs, models, marked, uploaded=folder.is_dir())
+    return DeletedWith(*counts, uploaded=folder.is_dir())
 
 
-def delete_dataset(workspace: Workspace, dataset_id: str) -> None:
-    """Put a dataset with its splits and runs into the bin; models and files of the user stay.
+def delete_dataset(workspace: Workspace, dataset_id: str) -> Binned:
+    """Put a dataset with its splits, runs and searches into the bin; models and own files stay.
 
     Raises:
         NotFoundError: if there is none.
@@ -272,24 +273,25 @@ def delete_dataset(workspace: Workspace, dataset_id: str) -> None:
     """
     with connect(workspace) as db:
         dataset = datasets.find_dataset(db, dataset_id)
-        own_runs = {run.id for run in runs.list_runs(db, dataset.id)}
-        if any(job.subject_id in own_runs for job in jobs.active_jobs(db)):
+        users = runs.ids_using(db, dataset_id=dataset.id)
+        if any(job.subject_id in users for job in jobs.active_jobs(db)):
             raise WorkspaceError(
-                f"A run is using the dataset '{dataset.name}'.", "Stop the run first."
+                f"A run or search is using the dataset '{dataset.name}'.", "Stop it first."
             )
-    bins.put(
+    item = bins.put(
         workspace,
         BinKind.DATASET,
         dataset.id,
         folders=[
             workspace.uploads / dataset.id,
-            *(workspace.run_folder(run_id) for run_id in own_runs),
+            *(workspace.run_folder(run_id) for run_id in users),
         ],
         delete=lambda db: datasets.delete_dataset(db, dataset.id),
     )
     for caches in (workspace.pixels, workspace.features):
         for folder in caches.glob(f"{dataset.id}-*"):
             shutil.rmtree(folder, ignore_errors=True)
+    return item
 
 
 def saved_preprocess(workspace: Workspace, dataset_id: str) -> PreprocessConfig | None:

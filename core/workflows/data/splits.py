@@ -8,7 +8,7 @@ from core.data.split_request import USUAL_FRACTIONS, Counts, Fractions, SplitReq
 from core.domain.datasets import Dataset, Sample
 from core.domain.findings import QualityCheck
 from core.domain.ids import new_id, utc_now
-from core.domain.keeping.bin import BinKind
+from core.domain.keeping.bin import BinKind, Binned
 from core.domain.names import name_key
 from core.domain.splits import (
     Grouping,
@@ -21,7 +21,7 @@ from core.domain.splits import (
     grouping_of,
 )
 from core.errors import SplitError, WorkspaceError
-from core.store import datasets, jobs, runs, splits
+from core.store import datasets, jobs, runs, searches, splits
 from core.store.database import connect, transaction
 from core.workflows.data.certificates import (
     check_covering,
@@ -309,27 +309,30 @@ def subsets_of(
         return list(splits.subsets_of_samples(db, dataset_id, sample_ids).values())
 
 
-def run_count(workspace: Workspace, split_id: str) -> int:
-    """How many trainings used a split; they are deleted with it."""
+def use_count(workspace: Workspace, split_id: str) -> tuple[int, int]:
+    """How many runs and searches used a split; they are deleted with it."""
     with connect(workspace) as db:
-        return sum(run.split_id == split_id for run in runs.list_runs(db))
+        return (
+            sum(run.split_id == split_id for run in runs.list_runs(db)),
+            sum(search.split_id == split_id for search in searches.list_searches(db)),
+        )
 
 
-def delete_split(workspace: Workspace, split_id: str) -> None:
-    """Put a split and the runs that used it into the bin; models stay.
+def delete_split(workspace: Workspace, split_id: str) -> Binned:
+    """Put a split and the runs and searches that used it into the bin; models stay.
 
     Raises:
         WorkspaceError: if a training is using it.
     """
     with connect(workspace) as db:
-        own_runs = {run.id for run in runs.list_runs(db) if run.split_id == split_id}
-        if any(job.subject_id in own_runs for job in jobs.active_jobs(db)):
-            raise WorkspaceError("A training is using this split.", "Stop it first.")
-    bins.put(
+        users = runs.ids_using(db, split_id=split_id)
+        if any(job.subject_id in users for job in jobs.active_jobs(db)):
+            raise WorkspaceError("A training or search is using this split.", "Stop it first.")
+    return bins.put(
         workspace,
         BinKind.SPLIT,
         split_id,
-        folders=[workspace.run_folder(run_id) for run_id in own_runs],
+        folders=[workspace.run_folder(run_id) for run_id in users],
         delete=lambda db: splits.delete_split(db, split_id),
     )
 

@@ -22,6 +22,7 @@ _SHOWN = {
     "samples": "image",
     "splits": "split",
     "runs": "run",
+    "searches": "search",
     "models": "model",
     "predictions": "result set",
     "operating_points": "threshold",
@@ -85,7 +86,7 @@ def takes_in_words(item: Binned) -> str:
         [
             count(item.counts[table], noun)
             for table, noun in _SHOWN.items()
-            if item.counts.get(table) and table != f"{item.kind}s"
+            if item.counts.get(table) and noun != item.kind.value
         ]
     )
 

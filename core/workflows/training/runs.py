@@ -10,7 +10,7 @@ from core.domain.configs.train import TrainConfig
 from core.domain.configs.written import class_factors
 from core.domain.ids import new_id, utc_now
 from core.domain.jobs import Job, JobKind, JobStatus, device_lane
-from core.domain.keeping.bin import BinKind
+from core.domain.keeping.bin import BinKind, Binned
 from core.domain.keeping.people import as_program
 from core.domain.models import Model
 from core.domain.splits import Split
@@ -368,7 +368,7 @@ def queue_attempt(workspace: Workspace, run: TrainingRun, payload: dict[str, obj
     return job_actions.submit(workspace, JobKind.TRAIN, run.id, payload, lane=lane)
 
 
-def delete_run(workspace: Workspace, run_id: str) -> None:
+def delete_run(workspace: Workspace, run_id: str) -> Binned:
     """Put a run with its curve and its checkpoints into the bin; its model stays.
 
     Raises:
@@ -378,7 +378,7 @@ def delete_run(workspace: Workspace, run_id: str) -> None:
         job = jobs.latest_job(db, run_id)
         if job and job.status.is_active:
             raise WorkspaceError("This run is still active.", "Stop it first.")
-    bins.put(
+    return bins.put(
         workspace,
         BinKind.RUN,
         run_id,

@@ -7,7 +7,7 @@ from core.domain.configs.preprocess import PreprocessConfig
 from core.domain.configs.train import TrainConfig
 from core.domain.ids import new_id, utc_now
 from core.domain.jobs import Job, JobKind, JobStatus
-from core.domain.keeping.bin import BinKind
+from core.domain.keeping.bin import BinKind, Binned
 from core.domain.search import Search, Trial, best_trial, range_of, searchable
 from core.domain.settings import with_settings
 from core.domain.splits import Subset
@@ -211,7 +211,7 @@ def train_trial(workspace: Workspace, search_id: str, number: int | None = None)
     )
 
 
-def delete_search(workspace: Workspace, search_id: str) -> None:
+def delete_search(workspace: Workspace, search_id: str) -> Binned:
     """Put a search with its trials into the bin; runs that were started from it stay.
 
     Raises:
@@ -221,7 +221,7 @@ def delete_search(workspace: Workspace, search_id: str) -> None:
     if view.status.is_active:
         raise TrainingError(f"The search '{view.search.name}' is active.", "Stop it first.")
     run_ids = [trial.run_id for trial in view.trials]
-    bins.put(
+    return bins.put(
         workspace,
         BinKind.SEARCH,
         view.search.id,

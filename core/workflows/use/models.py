@@ -10,7 +10,7 @@ from pathlib import Path
 from sqlite_utils import Database
 
 from core.domain.ids import new_id, utc_now
-from core.domain.keeping.bin import BinKind
+from core.domain.keeping.bin import BinKind, Binned
 from core.domain.models import Belongings, Model
 from core.errors import ConfigError, ModelFileError
 from core.evaluation.decisions.outcome import has_both
@@ -66,7 +66,7 @@ def rename_model(workspace: Workspace, model_id: str, name: str) -> None:
         models.rename_model(db, model_id, checked_name(name))
 
 
-def delete_model(workspace: Workspace, name_or_id: str) -> None:
+def delete_model(workspace: Workspace, name_or_id: str) -> Binned:
     """Put a model with its weights and results into the bin.
 
     Raises:
@@ -79,9 +79,10 @@ def delete_model(workspace: Workspace, name_or_id: str) -> None:
         models.delete_model(db, model.id)
         batches.delete_images_by(db, model.id)
 
-    bins.put(workspace, BinKind.MODEL, model.id, delete=delete)
+    item = bins.put(workspace, BinKind.MODEL, model.id, delete=delete)
     for path in models.bundle_path(workspace, model).parent.glob(f"{model.sha256}*.safetensors"):
         path.unlink(missing_ok=True)
+    return item
 
 
 def exported_bundle(workspace: Workspace, model: Model) -> Path:

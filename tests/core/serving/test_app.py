@@ -6,6 +6,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
+import httpx
 import pytest
 from starlette.testclient import TestClient
 from typer.testing import CliRunner
@@ -18,7 +19,6 @@ from core.evaluation.decisions.outcome import OperatingPoint
 from core.evaluation.decisions.rule import DecisionRule
 from core.files import read_csv
 from core.serving.app import create_app
-from core.serving.engine import BusyError, Engine, SentImage
 from core.serving.limits import ServeLimits, is_loopback, read_token
 from core.serving.run import load
 from core.serving.shadow import Shadow
@@ -129,25 +129,38 @@ def test_without_the_token_only_the_pages_about_it_answer(served):
 
 
 def test_what_waits_is_bounded_and_the_rest_is_told_when_to_come_again(served, trained):
+    app = create_app([served], version="1", limits=ServeLimits(waiting=3))
+    content = (trained.images / "stripes" / "000.png").read_bytes()
+
     async def burst():
-        engine = Engine(most_waiting=3)
-        try:
-            content = (trained.images / "stripes" / "000.png").read_bytes()
-            begun = [
-                asyncio.create_task(engine.predict(served, [SentImage(str(i), content)]))
-                for i in range(8)
-            ]
-            return await asyncio.gather(*begun, return_exceptions=True), engine.waiting
-        finally:
-            engine.close()
+        transport = httpx.ASGITransport(app)
+        async with (
+            app.router.lifespan_context(app),
+            httpx.AsyncClient(transport=transport, base_url="http://localhost") as client,
+        ):
+
+            def ask(images=1):
+                return client.post(PREDICT, files=[("files", ("a.png", content))] * images)
+
+            too_many = await ask(4)  # was told to come again, though there never was room
+            answers = await asyncio.gather(*(ask() for _ in range(8)))
+            return too_many, answers, await ask(), (await client.get("/metrics")).text
 
     # Why a thread: browser tests of the same process keep a loop in this one.
     with ThreadPoolExecutor(1) as other:
-        answers, waiting = other.submit(asyncio.run, burst()).result()
-    refused = [answer for answer in answers if isinstance(answer, BusyError)]
-    assert (len(refused), waiting) == (5, 0)
-    assert all(answer.retry_after_s >= 1 for answer in refused)
-    assert [answer[0].class_name for answer in answers[:3]] == ["stripes"] * 3
+        too_many, answers, afterwards, metrics = other.submit(asyncio.run, burst()).result()
+    refused = [answer for answer in answers if answer.status_code == 429]
+    assert (len(refused), len(answers) - len(refused)) == (5, 3)
+    assert too_many.status_code == 413
+    assert "the limit of a request is 3" in too_many.json()["error"]
+    for answer in refused:
+        assert "images are waiting already" in answer.json()["error"]
+        assert int(answer.headers["Retry-After"]) >= 1
+        assert f"Try again in {answer.headers['Retry-After']} s" in answer.json()["hint"]
+    for answer in (*(answer for answer in answers if answer not in refused), afterwards):
+        assert answer.status_code == 200
+        assert answer.json()["predictions"][0]["class_name"] == "stripes"
+    assert "touchstone_images_waiting 0" in metrics
 
 
 def test_a_shadow_model_never_answers_and_its_disagreements_are_kept(served, trained, tmp_path):

@@ -19,7 +19,7 @@ from core.domain.record import RecordedAction
 from core.domain.search import Search, Trial, TrialState
 from core.domain.signoff import MarkKind
 from core.domain.training import TrainingRun
-from core.errors import NotFoundError
+from core.errors import NotFoundError, TouchstoneError
 from core.evaluation.release.criteria import ReleaseCriteria
 from core.models.catalog import DEFAULT_NETWORK
 from core.store import datasets as dataset_rows
@@ -83,7 +83,8 @@ def full(workspace):
     evaluation.mark(workspace, ids, MarkKind.LIMIT_SAMPLE, on=True)
     edits.exclude(workspace, "ds-1", ids[:2])
     release.set_criteria(workspace, "ds-1", ReleaseCriteria(max_escape=0.1))
-    for folder in (workspace.uploads / "ds-1", workspace.run_folder("run-1")):
+    runs_of = map(workspace.run_folder, ("run-1", "trial-1"))
+    for folder in (workspace.uploads / "ds-1", *runs_of):
         folder.mkdir(parents=True)
         (folder / "file").write_text(folder.name)
     return workspace
@@ -141,7 +142,7 @@ def test_what_is_deleted_is_in_no_number_and_comes_back_as_it_was(full, kind):
     (item,) = bins.content(full)
     assert (item.kind, bins.days_left(item, now=utc_now() + 86_400)) == (kind, 29)
     if kind is BinKind.DATASET:
-        assert bins.takes_in_words(item).startswith("24 images, 1 split, 1 run")
+        assert bins.takes_in_words(item).startswith("24 images, 1 split, 1 run, 1 search")
         assert _files(full) == []
     if kind is BinKind.SEARCH:
         assert bins.takes_in_words(item) == "1 trial"
@@ -206,6 +207,45 @@ def test_after_thirty_days_or_by_hand_it_is_gone_for_good(full):
     gone = json.loads(CliRunner().invoke(app, ["bin", "empty", "--yes", *call]).stdout)["gone"]
     assert len(gone) == 1
     assert CliRunner().invoke(app, ["bin", "restore", "b", *call]).exit_code == 1
+
+
+@pytest.mark.parametrize("kind", [BinKind.DATASET, BinKind.SPLIT, BinKind.SEARCH])
+def test_what_a_search_works_on_is_not_deleted(full, kind):
+    # A dataset and a split could be deleted under a search at work.
+    with connect(full) as db, transaction(db):
+        jobs.enqueue(db, JobKind.SEARCH, "search-1", {}, now=1.0)
+    with pytest.raises(TouchstoneError, match="search"):
+        DELETE[kind](full)
+    assert bins.content(full) == []
+
+
+@pytest.mark.parametrize("kind", list(BinKind))
+def test_the_command_line_deletes_every_kind_by_name_and_says_what_goes_along(full, kind):
+    names = {
+        BinKind.DATASET: ("parts", "with 1 split, 1 run, 1 search and its history"),
+        BinKind.SPLIT: ("S", "with 1 run and 1 search"),
+        BinKind.RUN: ("run", "with its curve and settings"),
+        BinKind.MODEL: ("a", "with its weights and its results"),
+        BinKind.SEARCH: ("SEARCH", "with 1 trial"),
+    }
+    name, along = names[kind]
+    call = ["--workspace", str(full.root)]
+    asked = CliRunner().invoke(app, ["delete", name, *call], input="n\n")
+    assert f"Delete the {kind} '" in asked.stderr
+    assert f"{along}?" in asked.stderr
+    assert (asked.exit_code, bins.content(full)) == (1, [])
+    answer = json.loads(CliRunner().invoke(app, ["delete", name, *call, "--json"]).stdout)
+    (item,) = bins.content(full)
+    assert answer == {
+        "deleted": item.subject_id,
+        "kind": kind.value,
+        "name": item.name,
+        "bin_id": item.id,
+        "rows": dict(item.counts),
+    }
+    bins.restore(full, item.id)
+    again = CliRunner().invoke(app, ["delete", item.subject_id, "--yes", *call]).stdout
+    assert f"touchstone bin restore {item.name}" in again
 
 
 def test_a_row_is_packed_and_read_back_as_it_was():
