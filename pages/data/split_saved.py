@@ -309,19 +309,25 @@ def _images(
 
 def overview(existing: Sequence[Split]) -> None:
     """All splits of the dataset, as a table."""
-    with st.expander(f"All {len(existing)} splits"):
-        st.dataframe(
-            {
-                "split": [s.name for s in existing],
-                "leaks": [_leaks(s.certificate) for s in existing],
-                "method": [strategy_in_words(s) for s in existing],
-                "folds": [s.folds or None for s in existing],
-                "test": ["sealed" if s.sealed else "" for s in existing],
-                "version": [s.version for s in existing],
-                "made": [text.when(s.created_at) for s in existing],
-            },
-            hide_index=True,
-        )
+    every = st.expander(f"All {len(existing)} splits", key="all_splits", on_change="rerun")
+    with every:
+        if every.open:
+            _table(existing)
+
+
+def _table(existing: Sequence[Split]) -> None:
+    st.dataframe(
+        {
+            "split": [s.name for s in existing],
+            "leaks": [_leaks(s.certificate) for s in existing],
+            "method": [strategy_in_words(s) for s in existing],
+            "folds": [s.folds or None for s in existing],
+            "test": ["sealed" if s.sealed else "" for s in existing],
+            "version": [s.version for s in existing],
+            "made": [text.when(s.created_at) for s in existing],
+        },
+        hide_index=True,
+    )
 
 
 def _leaks(leaks: LeakCertificate | None) -> str:
