@@ -25,6 +25,7 @@ from pages.data.split_preview import (
 from pages.ui import components, errors, state, text, widgets
 from pages.ui.people import rights
 from pages.ui.places import Place
+from pages.ui.split_counts import side_counts
 
 STRIP = 6
 STRIPS = 6
@@ -32,7 +33,7 @@ STRIPS = 6
 
 def show(workspace: Workspace, dataset: Dataset, split: Split) -> None:
     """Everything about one split: whether it leaks, what it holds, and what can be done."""
-    counts = certificates.side_counts(workspace, dataset, split)
+    counts = side_counts(workspace, dataset, split)
     _changed(workspace, dataset, split)
     can_train = not _lacks_validation(split, counts)
     left, right = st.columns([3, 2], gap="large")
