@@ -40,6 +40,7 @@ st.set_page_config(page_title=f"{page.title} · Touchstone")
 
 with errors.shown():
     choice = context.read(inventory(state.workspace()), place)
+    bar.follow_pick(choice, place)
     doors.show(choice, place)
     signed_in.show(state.workspace())
     bar.show(state.workspace(), choice, place)

@@ -26,6 +26,7 @@ from pages.data.split_preview import (
 from pages.ui import components, errors, state, text, widgets
 from pages.ui.people import rights
 from pages.ui.places import Place
+from pages.ui.split_counts import side_counts
 
 STRIP = 6
 STRIPS = 6
@@ -33,7 +34,7 @@ STRIPS = 6
 
 def show(workspace: Workspace, dataset: Dataset, split: Split) -> None:
     """Everything about one split: whether it leaks, what it holds, and what can be done."""
-    counts = certificates.side_counts(workspace, dataset, split)
+    counts = side_counts(workspace, dataset, split)
     _changed(workspace, dataset, split)
     can_train = not _lacks_validation(split, counts)
     left, right = st.columns([3, 2], gap="large")
@@ -311,19 +312,25 @@ def _images(
 
 def overview(existing: Sequence[Split]) -> None:
     """All splits of the dataset, as a table."""
-    with st.expander(f"All {len(existing)} splits"):
-        st.dataframe(
-            {
-                "split": [s.name for s in existing],
-                "leaks": [_leaks(s.certificate) for s in existing],
-                "method": [strategy_in_words(s) for s in existing],
-                "folds": [s.folds or None for s in existing],
-                "test": ["sealed" if s.sealed else "" for s in existing],
-                "version": [s.version for s in existing],
-                "made": [text.when(s.created_at) for s in existing],
-            },
-            hide_index=True,
-        )
+    every = st.expander(f"All {len(existing)} splits", key="all_splits", on_change="rerun")
+    with every:
+        if every.open:
+            _table(existing)
+
+
+def _table(existing: Sequence[Split]) -> None:
+    st.dataframe(
+        {
+            "split": [s.name for s in existing],
+            "leaks": [_leaks(s.certificate) for s in existing],
+            "method": [strategy_in_words(s) for s in existing],
+            "folds": [s.folds or None for s in existing],
+            "test": ["sealed" if s.sealed else "" for s in existing],
+            "version": [s.version for s in existing],
+            "made": [text.when(s.created_at) for s in existing],
+        },
+        hide_index=True,
+    )
 
 
 def _leaks(leaks: LeakCertificate | None) -> str:

@@ -20,8 +20,11 @@ from core.workflows.results import access, evaluation
 from core.workspace import Workspace
 from pages.ui import context, errors, judged_images, state, text, threshold_form, widgets
 from pages.ui.places import Place
+from pages.ui.tables import small_table
 
 EXAMPLES = (20, 50, 100, 300, 1000)
+CHANCE = "chance to pass"
+PROVEN = "proves at best a rate below"
 
 
 @dataclass(frozen=True)
@@ -157,9 +160,9 @@ def needed(claimed: Claim) -> None:
         _why(claimed, defective, good)
     left, right = st.columns(2, gap="large")
     with left:
-        _table("Defective parts", "escapes allowed", plan.defective, "plan_defective")
+        _table("Defective parts", "escapes allowed", plan.defective)
     with right:
-        _table("Good parts", "false rejects allowed", plan.good, "plan_good")
+        _table("Good parts", "false rejects allowed", plan.good)
     if claimed.automatic is not None:
         _automatic_table(claimed, claimed.automatic)
 
@@ -197,30 +200,20 @@ def _automatic_table(claimed: Claim, share: float) -> None:
         f"more than {shortened_percent(share, at_least=True)} of the parts, in this mix, are "
         "decided without a person."
     )
-    _table("Parts for the automatic share", "reviews allowed", rows, "plan_automatic_rows")
+    _table("Parts for the automatic share", "reviews allowed", rows)
 
 
-def _table(title: str, allowed: str, rows: tuple[PlanRow, ...], key: str) -> None:
+def _table(title: str, allowed: str, rows: tuple[PlanRow, ...]) -> None:
     st.markdown(f"**{title}**")
-    st.dataframe(
+    small_table(
         {
-            allowed: [row.errors for row in rows],
-            "parts needed": [row.parts for row in rows],
-            "chance to pass": [100 * (row.chance_to_pass or 0.0) for row in rows],
+            allowed: [f"{row.errors:,}" for row in rows],
+            "parts needed": [f"{row.parts:,}" for row in rows],
         },
-        hide_index=True,
-        height=widgets.rows_height(len(rows)),
-        key=key,
-        column_config={
-            allowed: st.column_config.NumberColumn(width="small"),
-            "parts needed": st.column_config.NumberColumn(format="localized", width="small"),
-            "chance to pass": st.column_config.ProgressColumn(
-                min_value=0,
-                max_value=100,
-                format="%.0f%%",
-                help="If the true rate is as expected.",
-            ),
-        },
+        about=title,
+        numbers=(allowed, "parts needed"),
+        shares={CHANCE: [row.chance_to_pass or 0.0 for row in rows]},
+        tips={CHANCE: "If the true rate is as expected."},
     )
 
 
@@ -242,23 +235,15 @@ def best_case(workspace: Workspace, claimed: Claim) -> None:
     for problem in problems:
         st.info(problem)
     if rows:
-        st.dataframe(
+        small_table(
             {
                 "subset": [row[0] for row in rows],
                 "kind": [row[1] for row in rows],
                 "counted": [f"{row[2]:,} {row[3]}" for row in rows],
-                "without an error": [row[4] for row in rows],
+                PROVEN: [_rate(row[4]) for row in rows],
             },
-            hide_index=True,
-            height=widgets.rows_height(len(rows)),
-            key="plan_best",
-            column_config={
-                "without an error": st.column_config.NumberColumn(
-                    "proves at best a rate below",
-                    format="percent",
-                    help="If there is no error. Every error makes it larger.",
-                )
-            },
+            about="What the existing images prove at best",
+            tips={PROVEN: "If there is no error. Every error makes it larger."},
         )
         # Why the last: the test proves; validation images count only where there is no test yet.
         for line in _in_words(rows, escape, confidence)[-1:]:
@@ -266,6 +251,10 @@ def best_case(workspace: Workspace, claimed: Claim) -> None:
 
 
 Row = tuple[str, str, int, str, float | None]
+
+
+def _rate(proven: float | None) -> str:
+    return text.NOTHING if proven is None else shortened_percent(proven, at_most=True)
 
 
 def _rows_of(workspace: Workspace, model: Model, subset: Subset, claimed: Claim) -> list[Row]:

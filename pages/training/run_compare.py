@@ -14,6 +14,7 @@ from pages.training import run_states
 from pages.ui import text
 from pages.ui.components import chart
 from pages.ui.figures import run_comparison
+from pages.ui.tables import small_table
 from pages.ui.text import html
 
 OFFERED = 12
@@ -45,8 +46,10 @@ def compare(workspace: Workspace, views: list[RunView], opened: RunView) -> None
     with right:
         _charts(workspace, chosen, _best(chosen, scores))
         _differences(workspace, chosen, scores)
-    with st.expander("Settings and scores of all runs"):
-        _table(workspace, views, scores)
+    every = st.expander("Settings and scores of all runs", key="all_runs", on_change="rerun")
+    with every:
+        if every.open:
+            _table(workspace, views, scores)
 
 
 def _offered(views: list[RunView], opened: RunView) -> list[RunView]:
@@ -142,7 +145,7 @@ def _differences(
     for number, name in enumerate(_names(chosen).values()):
         plain[name] = [values[number] for values in rows.values()]
     st.markdown("##### What differs")
-    st.dataframe(plain, hide_index=True)
+    small_table(plain, about="What differs")
 
 
 def _names(chosen: Sequence[RunView]) -> dict[str, str]:

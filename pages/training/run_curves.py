@@ -13,10 +13,11 @@ from core.workflows.training.runs import RunView
 from core.workflows.use import alike, models
 from core.workspace import Workspace
 from pages.training import run_actions, run_live
-from pages.ui import text, widgets
+from pages.ui import text
 from pages.ui.components import chart
 from pages.ui.figures import training_curves
 from pages.ui.people import rights
+from pages.ui.tables import small_table
 
 
 def numbers_and_charts(workspace: Workspace, view: RunView, job: Job) -> None:
@@ -89,13 +90,14 @@ def _solved(workspace: Workspace, view: RunView, job: Job) -> None:
             "that was fitted without it."
         )
     with st.expander("Table"):
-        st.dataframe(
+        small_table(
             {
                 "penalty": [text.significant(p.penalty) for p in path],
-                "log loss": [round(p.log_loss, 4) for p in path],
-                "standard error": [round(p.standard_error, 4) for p in path],
+                "log loss": [f"{p.log_loss:.4f}" for p in path],
+                "standard error": [f"{p.standard_error:.4f}" for p in path],
             },
-            hide_index=True,
+            about="Penalties that were tried",
+            numbers=("penalty", "log loss", "standard error"),
         )
 
 
@@ -104,17 +106,16 @@ def _details_tried(workspace: Workspace, view: RunView, tried: Sequence[DetailTr
     if not tried:
         return
     st.markdown("**Detail levels compared**")
-    st.dataframe(
+    small_table(
         {
             "level": [f"{t.detail.value}{' ★' if t.is_chosen else ''}" for t in tried],
-            "log loss": [round(t.log_loss, 4) for t in tried],
-            "macro recall": [round(t.macro_recall, 3) for t in tried],
+            "log loss": [f"{t.log_loss:.4f}" for t in tried],
+            "macro recall": [text.decimal(t.macro_recall) for t in tried],
             "gain": [_gain(t) for t in tried],
-            "ms per image": [round(t.image_ms, 1) for t in tried],
+            "ms per image": [f"{t.image_ms:.1f}" for t in tried],
         },
-        hide_index=True,
-        height=widgets.rows_height(len(tried)),
-        placeholder=text.NOTHING,
+        about="Detail levels compared",
+        numbers=("log loss", "macro recall", "ms per image"),
     )
     st.caption(
         "Cross-validated. Gain: on all images the model learns from, with its class weights. "
@@ -139,18 +140,17 @@ def _last_layers_tried(workspace: Workspace, view: RunView) -> None:
     if len(tried) < 2:
         return
     st.markdown("**Last layers compared**")
-    st.dataframe(
+    small_table(
         {
             "last layer": [f"{t.head.value}{' ★' if t.is_chosen else ''}" for t in tried],
             "penalty": [text.significant(t.penalty) for t in tried],
-            "log loss": [round(t.log_loss, 4) for t in tried],
-            "macro recall": [round(t.macro_recall, 3) for t in tried],
+            "log loss": [f"{t.log_loss:.4f}" for t in tried],
+            "macro recall": [text.decimal(t.macro_recall) for t in tried],
             "gain": [_gain(t) for t in tried],
-            "ms per image": [round(t.image_ms, 3) for t in tried],
+            "ms per image": [f"{t.image_ms:.3f}" for t in tried],
         },
-        hide_index=True,
-        height=widgets.rows_height(len(tried)),
-        placeholder=text.NOTHING,
+        about="Last layers compared",
+        numbers=("penalty", "log loss", "macro recall", "ms per image"),
     )
     st.caption(
         "Cross-validated. Another than linear is chosen only if its gain is proven with 95% "

@@ -14,7 +14,6 @@ from core.domain.keeping.people import Right
 from core.domain.splits import Split, Subset
 from core.errors import NotFoundError, TouchstoneError
 from core.models.catalog import network_title
-from core.workflows.data import certificates
 from core.workflows.job_words import about
 from core.workflows.training import durations, runs
 from core.workflows.training.augmentation import default_augment
@@ -37,6 +36,7 @@ from pages.training.setting_fields import Asked, Defaults
 from pages.ui import context, errors, state, text, widgets
 from pages.ui.people import rights
 from pages.ui.places import Place
+from pages.ui.split_counts import side_counts
 
 RUNS_SHOWN = 6
 
@@ -44,7 +44,7 @@ RUNS_SHOWN = 6
 def images_by_subset(workspace: Workspace, dataset: Dataset, split: Split) -> dict[Subset, int]:
     """Images in each subset; with folds, all but the test images are counted as training."""
     totals = dict.fromkeys(Subset, 0)
-    for side, own in certificates.side_counts(workspace, dataset, split).items():
+    for side, own in side_counts(workspace, dataset, split).items():
         subset = Subset.TRAIN if side.fold is not None else side.subset
         totals[subset] += sum(own.values())
     return totals

@@ -25,7 +25,6 @@ from pages.ui.shell import steps
 
 GALLERY_PAGE = 48
 SKIPPED_SHOWN = 200
-_ROW_PX = 35
 
 
 def page_heading(place: Place, sentence: str) -> None:
@@ -166,11 +165,6 @@ def _field(value: Any, about: dict[str, Any], key: str) -> Any:
         help=help_text,
         key=key,
     )
-
-
-def rows_height(count: int) -> int:
-    """Height in px of a table of so many rows, which keeps its place before it is drawn."""
-    return _ROW_PX * (count + 1) + 2
 
 
 def paged_samples(

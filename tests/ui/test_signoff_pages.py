@@ -47,6 +47,8 @@ def test_the_planner_says_what_is_needed_and_what_the_present_sets_prove(
     assert "100 defective images without an escape prove a rate below 2.96%" in _said(app)
     assert "199 images" in _said(app)
     assert "5.82% with 50 parts" in _said(app)
+    (best,) = [t.proto.body for t in app.get("html") if "prove at best" in t.proto.body]
+    assert "<td>defective</td><td>100 images</td><td>2.96%</td>" in best
 
 
 def test_the_planner_says_how_many_parts_prove_an_automatic_share(

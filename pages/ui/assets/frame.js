@@ -6,20 +6,26 @@ const DOORS = 'hdtespm'
 const SEQUENCE_MS = 1500
 const PHONE_PX = 768
 const CALM_MS = 300
+const PICK_MS = 5000
 // Why several times: parts of the page are drawn after this component.
 const LATER_MS = [0, 300, 1500]
 const SEARCH = '[class*="st-key-search"] input, [class*="text_filter"] input, input[type="search"]'
 
 let present = null
 let waitsForDoor = 0
+let waitsForLinks = 0
+let heldPath = null
 
 export default function ({ data, parentElement }) {
   if (present === null) {
     document.addEventListener('keydown', onKey)
+    for (const name of ['pointerup', 'keydown']) document.addEventListener(name, notePick, true)
+    document.addEventListener('click', holdLink, true)
     document.addEventListener('click', closeMenu)
     fetchAhead(data.ahead)
   }
   present = { data, keys: parentElement.querySelector('.ts-keys') }
+  setTimeout(followLink)
   if (data.address) completeAddress(data.address)
   for (const wait of LATER_MS) setTimeout(() => describe(data), wait)
 }
@@ -55,6 +61,39 @@ function describe({ tips, door, landmarks }) {
 // Why only what differs: who watches the page, such as a screen reader, is told of each setting.
 function put(place, name, value) {
   if (place && place.getAttribute(name) !== value) place.setAttribute(name, value)
+}
+
+// ── Links after a pick in the bar ───────────────────────────────────────────────────────────────
+
+// Until the page has run with what was picked, its links lead to what was open before: a click on
+// one of them waits for that moment.
+const LINKS = '.st-key-doors a, .st-key-steps a'
+
+function notePick(event) {
+  const menu = document.querySelector('.st-key-context_bar input[aria-expanded="true"]')
+  if (!menu || (event.type === 'keydown' && event.key !== 'Enter')) return
+  const option = event.type === 'keydown'
+    ? document.getElementById(menu.getAttribute('aria-activedescendant'))
+    : event.target.closest?.('[role="option"]')
+  if (option && option.getAttribute('aria-selected') !== 'true') {
+    waitsForLinks = performance.now() + PICK_MS
+  }
+}
+
+function holdLink(event) {
+  const link = event.target.closest?.(LINKS), left = waitsForLinks - performance.now()
+  if (!link || left < 0) return
+  event.preventDefault()
+  event.stopImmediatePropagation()
+  heldPath = link.pathname
+  setTimeout(followLink, left)
+}
+
+function followLink() {
+  waitsForLinks = 0
+  const links = [...document.querySelectorAll(LINKS)].filter(isShown)
+  if (heldPath) links.find(link => link.pathname === heldPath)?.click()
+  heldPath = null
 }
 
 // Code of what later pages show is started while nobody waits: the first chart of a visit would

@@ -10,10 +10,10 @@ from core.files import Cell
 from core.words import confidence, count, exact_percent, percent
 from pages.ui.figures.bars import bounds_text, row_style, whiskers
 from pages.ui.figures.saving import save_as
-from pages.ui.figures.theme import TOP_PX, Colour, filled, legend_above, style
+from pages.ui.figures.theme import NUMBERS_PX, TOP_PX, Colour, filled, legend_above, style
 from pages.ui.text import html
 
-_MARGIN = {"l": 10, "r": 12, "t": TOP_PX, "b": 44}
+_MARGIN = {"l": NUMBERS_PX, "r": 12, "t": TOP_PX, "b": 44}
 
 
 def confidences(ranked: Sequence[tuple[str, float]], *, true_class: str | None = None) -> go.Figure:

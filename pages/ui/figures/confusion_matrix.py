@@ -9,7 +9,7 @@ from core.evaluation.measures.views import MatrixView, Tone
 from core.files import Cell
 from core.words import percent
 from pages.ui.figures.saving import save_as
-from pages.ui.figures.theme import Colour, frame_cell, style
+from pages.ui.figures.theme import Colour, frame_cell, names_px, style
 from pages.ui.text import html
 
 _MAX_MATRIX_TEXT = 25
@@ -66,6 +66,7 @@ def matrix(view: MatrixView, *, shares: str, cell: tuple[int, int] | None = None
     height = min(900, max(300, 130 + count * _row_height(count)))
     style(figure, height=height)
     zoomable = can_zoom(view)
+    names_size = max(7, min(13, (height - 130) // max(1, count)))
     fixed = {
         "tickmode": "array",
         "fixedrange": not zoomable,
@@ -73,10 +74,7 @@ def matrix(view: MatrixView, *, shares: str, cell: tuple[int, int] | None = None
         "zeroline": False,
         # Why allowed: looking which of a hundred names reach over the edge takes half a second.
         "ticklabeloverflow": "allow",
-        "tickfont": {
-            "size": max(7, min(13, (height - 130) // max(1, count))),
-            "color": Colour.TEXT,
-        },
+        "tickfont": {"size": names_size, "color": Colour.TEXT},
     }
     figure.update_xaxes(
         **fixed,
@@ -95,7 +93,9 @@ def matrix(view: MatrixView, *, shares: str, cell: tuple[int, int] | None = None
         title={"text": "true" if view.row_classes else None, "standoff": 14},
     )
     figure.update_layout(
-        dragmode="pan" if zoomable else False, margin={"l": 10, "r": 10, "t": 28, "b": 10}
+        dragmode="pan" if zoomable else False,
+        # The titles of the axes are beside the names; slanted names make their own room.
+        margin={"l": names_px(_short(rows), names_size) + 34, "r": 10, "t": 28, "b": 50},
     )
     frame_cell(figure, cell)
     save_as(figure, "Confusion matrix", _table(view))

@@ -13,6 +13,7 @@ from pages.ui.figures.saving import save_as
 from pages.ui.figures.theme import (
     MAX_BARS,
     MAX_CLASS_COLOURS,
+    NUMBERS_PX,
     PATTERNS,
     TOP_PX,
     Colour,
@@ -21,6 +22,7 @@ from pages.ui.figures.theme import (
     class_pattern,
     filled,
     legend_above,
+    names_px,
     style,
     values_title,
 )
@@ -62,7 +64,7 @@ def subset_counts(counts: Mapping[str, Mapping[str, int]], class_names: Sequence
     figure.update_layout(
         barmode="stack",
         uniformtext={"minsize": 9, "mode": "hide"},
-        margin={"l": 10, "r": 10, "t": 44, "b": 30},
+        margin={"l": names_px(shown, 13), "r": 10, "t": 44, "b": 30},
     )
     _class_axis(figure)
     columns: dict[str, Sequence[Cell]] = {"class": list(class_names)}
@@ -116,7 +118,7 @@ def class_counts(counts: Mapping[str, int], *, coloured: bool = False) -> go.Fig
         )
     )
     style(figure, height=max(160, 60 + 30 * len(names)))
-    figure.update_layout(margin={"l": 10, "r": 10, "t": 10, "b": 30})
+    figure.update_layout(margin={"l": names_px(counts, 13), "r": 10, "t": 10, "b": 30})
     _class_axis(figure)
     figure.update_xaxes(title={"text": "images"})
     save_as(figure, "Images per class", columns)
@@ -153,7 +155,7 @@ def spread(
         barmode="stack",
         bargap=0.04,
         showlegend=False,
-        margin={"l": 10, "r": 10, "t": TOP_PX, "b": 40},
+        margin={"l": NUMBERS_PX, "r": 10, "t": TOP_PX, "b": 40},
     )
     figure.update_xaxes(title={"text": title})
     if logarithmic:
@@ -189,7 +191,7 @@ def sizes(size_counts: Sequence[tuple[int, int, int]]) -> go.Figure:
     )
     style(figure, height=250)
     values_title(figure, "height in pixels")
-    figure.update_layout(margin={"l": 10, "r": 10, "t": TOP_PX, "b": 40}, showlegend=False)
+    figure.update_layout(margin={"l": NUMBERS_PX, "r": 10, "t": TOP_PX, "b": 40}, showlegend=False)
     figure.update_xaxes(title={"text": "width in pixels"}, rangemode="tozero")
     figure.update_yaxes(rangemode="tozero")
     widths, heights, images = zip(*size_counts, strict=True)

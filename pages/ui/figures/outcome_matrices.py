@@ -10,7 +10,7 @@ from core.evaluation.decisions.outcome import Outcome
 from core.files import Cell
 from core.words import percent
 from pages.ui.figures.saving import save_as
-from pages.ui.figures.theme import Colour, frame_cell, style
+from pages.ui.figures.theme import Colour, frame_cell, names_px, style
 
 ZONES = ("accept", "inspector review", "reject")
 _VERDICTS = ("good (OK)", "defective (NOK)")
@@ -141,7 +141,7 @@ def _small_matrix(
         ticktext=list(rows),
         range=[len(rows) - 0.5, -0.5],
     )
-    figure.update_layout(dragmode=False, margin={"l": 10, "r": 30, "t": 28, "b": 6})
+    figure.update_layout(dragmode=False, margin={"l": names_px(rows, 13), "r": 30, "t": 32, "b": 6})
     return figure
 
 

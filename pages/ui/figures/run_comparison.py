@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 from core.domain.training import EpochMetrics, PenaltyPoint, chosen_point
 from core.files import Cell
 from pages.ui.figures.saving import save_as
-from pages.ui.figures.theme import TITLE_PX, Colour, class_colour, style
+from pages.ui.figures.theme import NUMBERS_PX, TITLE_PX, Colour, class_colour, style
 
 DASHES = ("solid", "dash", "dot", "dashdot")
 _HEIGHT = 340
@@ -105,7 +105,7 @@ def _finish(figure: go.Figure, title: str, x_title: str) -> None:
         title={"text": title, "font": {"size": TITLE_PX}, "x": 0, "xref": "container", "y": 0.97},
         # Why below: names of runs are long, and at the right they would take the plot's place.
         legend={"orientation": "h", "y": -0.16, "x": 0, "yanchor": "top"},
-        margin={"l": 10, "r": 12, "t": 44, "b": 40},
+        margin={"l": NUMBERS_PX, "r": 12, "t": 44, "b": 40},
         showlegend=True,
     )
     figure.update_xaxes(title={"text": x_title})

@@ -5,7 +5,8 @@ theme's values in when it draws, and again when the theme changes. What two colo
 also told by dashes, markers or patterns, for who sees no colours and for gray printers.
 """
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from functools import cache
 from types import MappingProxyType
@@ -17,6 +18,9 @@ MAX_BARS = 40
 TOP_PX = 34  # above a plot: its legend or the title of its values, and the button that saves
 TITLE_PX = 14
 LABEL_PX = 12
+# Left of an axis with short numbers. Why room is asked for at all: where names or numbers of an
+# axis do not fit, Plotly makes room and draws everything a second time.
+NUMBERS_PX = 30
 
 
 class Colour(StrEnum):
@@ -164,6 +168,11 @@ def _template() -> go.layout.Template:
 def style(figure: go.Figure, *, height: int) -> None:
     """Font, colours and grid of the theme; `height` in pixels."""
     figure.update_layout(template=_template(), height=height)
+
+
+def names_px(names: Iterable[str], size_px: int = LABEL_PX) -> int:
+    """Room for the longest of some names beside an axis, by the usual width of letters."""
+    return 8 + math.ceil(0.5 * size_px * max(map(len, names), default=0))
 
 
 def values_title(figure: go.Figure, words: str) -> None:

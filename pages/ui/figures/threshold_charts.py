@@ -17,11 +17,19 @@ from core.evaluation.decisions.thresholds import TradeOff
 from core.evaluation.measures.intervals import Rate
 from core.files import Cell
 from pages.ui.figures.saving import save_as
-from pages.ui.figures.theme import TOP_PX, Colour, filled, legend_above, style, values_title
+from pages.ui.figures.theme import (
+    NUMBERS_PX,
+    TOP_PX,
+    Colour,
+    filled,
+    legend_above,
+    style,
+    values_title,
+)
 
 _EDGE = 9.21  # log odds of 99.99%
 _BINS = 48
-_MARGIN = {"l": 10, "r": 10, "t": TOP_PX, "b": 44}
+_MARGIN = {"l": NUMBERS_PX, "r": 10, "t": TOP_PX + 6, "b": 44}
 _TICKS = (0.0001, 0.001, 0.01, 0.1, 0.5, 0.9, 0.99, 0.999, 0.9999)
 
 

@@ -10,7 +10,7 @@ from core.domain.training import EpochMetrics, PenaltyPoint, chosen_point
 from core.files import Cell
 from pages.ui.figures.line_labels import LineEnd, label_ends, place_on
 from pages.ui.figures.saving import save_as
-from pages.ui.figures.theme import TITLE_PX, Colour, legend_above, style
+from pages.ui.figures.theme import NUMBERS_PX, TITLE_PX, Colour, legend_above, style
 
 _HEIGHT, _TOP, _BOTTOM = 300, 44, 40
 _STAR = {"symbol": "star", "size": 15, "color": Colour.SELECTED}
@@ -112,7 +112,7 @@ def penalty_path(path: Sequence[PenaltyPoint]) -> go.Figure:
     )
     style(figure, height=320)
     _title(figure, "Cross-validated log loss (lower is better)")
-    figure.update_layout(showlegend=False, margin={"l": 10, "r": 12, "t": _TOP, "b": 44})
+    figure.update_layout(showlegend=False, margin={"l": NUMBERS_PX, "r": 12, "t": _TOP, "b": 44})
     values = [point.log_loss for point in path if point.log_loss > 0]
     if values and max(values) > 10 * min(values):
         ticks = _log_ticks(min(values), max(values))
@@ -165,7 +165,7 @@ def fold_scores(scores: Mapping[int, tuple[float, float]]) -> go.Figure:
         )
     style(figure, height=300)
     legend_above(figure)
-    figure.update_layout(margin={"l": 10, "r": 12, "t": 40, "b": 40})
+    figure.update_layout(margin={"l": NUMBERS_PX, "r": 12, "t": 40, "b": 40})
     columns: dict[str, Sequence[Cell]] = {"fold": folds}
     for name, values in zip(
         ("accuracy", "macro F1"), zip(*scores.values(), strict=True), strict=True
@@ -255,7 +255,7 @@ def _title(figure: go.Figure, words: str) -> None:
 def _curve_style(figure: go.Figure, epochs: Sequence[EpochMetrics], *, title: str) -> None:
     style(figure, height=_HEIGHT)
     _title(figure, title)
-    figure.update_layout(margin={"l": 10, "r": 12, "t": _TOP, "b": _BOTTOM})
+    figure.update_layout(margin={"l": NUMBERS_PX, "r": 12, "t": _TOP, "b": _BOTTOM})
     figure.update_xaxes(
         title={"text": "epoch"},
         rangemode="tozero" if len(epochs) > 1 else "normal",

@@ -23,7 +23,6 @@ _WIDTH_PX = (110, 330)
 
 def show(workspace: Workspace, choice: Choice, place: Place) -> None:
     """Draw the bar, and a sentence below it where the link is wrong."""
-    _follow_choice(choice, place)
     with st.container(key="context_bar", horizontal=True, vertical_alignment="center", gap=None):
         if choice.dataset is None:
             _quiet("No dataset yet", "dataset")
@@ -137,7 +136,8 @@ def _pick(level: Level | None, key: str) -> None:
     st.session_state[_PICKED] = (level, st.session_state[key])
 
 
-def _follow_choice(choice: Choice, place: Place) -> None:
+def follow_pick(choice: Choice, place: Place) -> None:
+    """Open what was picked in a menu of the bar, before anything is drawn for the former."""
     level, picked = st.session_state.pop(_PICKED, (None, None))
     if picked is None:
         return

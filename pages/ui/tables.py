@@ -1,0 +1,57 @@
+"""Small tables as plain HTML: there at once, and read by screen readers.
+
+Streamlit's own table is a canvas for a hundred thousand rows, whose code a browser starts for a
+third of a second; it stays where rows are many, chosen or edited. What is said here is shown as it
+is, never read as HTML.
+"""
+
+import html
+from collections.abc import Collection, Mapping, Sequence
+
+import streamlit as st
+
+
+def small_table(
+    columns: Mapping[str, Sequence[str]],
+    *,
+    about: str,
+    numbers: Collection[str] = (),
+    shares: Mapping[str, Sequence[float]] | None = None,
+    tips: Mapping[str, str] | None = None,
+) -> None:
+    """A table of a few rows.
+
+    Args:
+        columns: title -> texts, one for each row.
+        about: what the table is about, for screen readers.
+        numbers: titles of columns whose texts stand at the right.
+        shares: title -> shares in [0, 1], drawn as bars with whole percents, behind the others.
+        tips: title -> what is said where the pointer rests on it.
+    """
+    bars = shares or {}
+    heads = "".join(_head(title, numbers, tips or {}) for title in (*columns, *bars))
+    cells = [
+        *([_text(i, is_number=title in numbers) for i in own] for title, own in columns.items()),
+        *([_bar(share) for share in own] for own in bars.values()),
+    ]
+    body = "".join(f"<tr>{''.join(row)}</tr>" for row in zip(*cells, strict=True))
+    st.html(
+        f'<div class="ts-table" role="region" tabindex="0" aria-label="{html.escape(about)}">'
+        f"<table><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table></div>"
+    )
+
+
+def _head(title: str, numbers: Collection[str], tips: Mapping[str, str]) -> str:
+    kind = ' class="number"' if title in numbers else ""
+    tip = f' title="{html.escape(tips[title])}"' if title in tips else ""
+    return f'<th scope="col"{kind}{tip}>{html.escape(title)}</th>'
+
+
+def _text(words: str, *, is_number: bool) -> str:
+    kind = ' class="number"' if is_number else ""
+    return f"<td{kind}>{html.escape(words)}</td>"
+
+
+def _bar(share: float) -> str:
+    filled = f'<span><i style="width: {100 * share:.1f}%"></i></span>'
+    return f'<td class="bar">{filled}<b>{round(100 * share)}%</b></td>'
