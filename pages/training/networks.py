@@ -147,3 +147,4 @@ def _add(workspace: Workspace) -> None:
             errors.show(err)
             return
     st.toast(f"{text.plain(added.title)} can be chosen now.", icon=":material/check:")
+    st.rerun()

@@ -1,11 +1,16 @@
 """The Train door: what will be trained, a form that survives, runs in every state, several over
 each other."""
 
+import json
 import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
+import safetensors.numpy
+import timm
+import torch
+from streamlit.testing.v1 import AppTest
 
 from core.api.training import run_as_json
 from core.domain.configs.augment_presets import AugmentPreset
@@ -18,6 +23,8 @@ from core.domain.search import Search, Trial, TrialState
 from core.domain.signoff import Seal
 from core.domain.stages.states import MissedCriterion, MissedKind, ReadVerdict
 from core.domain.training import EpochMetrics, HeadTrial, RunState
+from core.models import speed
+from core.models.catalog import Availability
 from core.models.kept_epochs import KeptEpochs
 from core.store import jobs, judgement, runs, searches
 from core.store.database import connect, transaction
@@ -361,3 +368,47 @@ def test_a_model_tells_the_verdict_on_what_was_sealed_and_no_other(
     with connect(workspace) as db, transaction(db):
         save_verdict(db, ReadVerdict(model.id, missed, "criteria", "rule", 4.0))
     assert standing() is ModelStanding.BLOCKED
+
+
+def test_a_network_that_one_brings_is_checked_listed_and_measured(
+    open_page: OpenPage, trained: Trained, tmp_path
+) -> None:
+    workspace = copy_of(trained.workspace, tmp_path / "brought")
+    here = [n.name for n, place in run_actions.networks(workspace) if place is Availability.HERE]
+    workspace.weights.mkdir(exist_ok=True)
+    known = {speed._machine(): dict.fromkeys(here, 12.0)}  # measuring all of them takes seconds
+    (workspace.weights / "speeds.json").write_text(json.dumps(known))
+    app = open_page(Place.TRAIN, workspace)
+    app.session_state["networks"] = True  # the fold is open
+    app.run()
+    assert app.button(key="measure_networks").disabled
+    with torch.device("meta"):
+        shapes = timm.create_model("test_vit", pretrained=False, num_classes=5).state_dict()
+    weights = {name: np.zeros(tuple(values.shape), "f4") for name, values in shapes.items()}
+
+    def bring(tensors) -> AppTest:
+        content = safetensors.numpy.save(tensors)
+        app.file_uploader(key="network_file").set_value(("test_vit.safetensors", content, ""))
+        app.text_input(key="network_license").set_value("MIT").run()
+        next(b for b in app.button if b.label == "Check and add").click().run()
+        assert not app.exception
+        return app
+
+    refused = bring(weights | {"norm.weight": np.zeros(7, "f4")})
+    (words,) = [error.value.replace("\\", "") for error in refused.error]
+    assert "test_vit.safetensors does not fit test_vit" in words
+    assert "norm.weight is 7, not 64" in words
+    added = bring(weights)
+    assert not added.error
+    # It was neither listed nor offered before something else was clicked.
+    assert "test_vit" in " ".join(added.selectbox(key="network").options)
+    added.button(key="measure_networks").click().run()
+    (table,) = [frame.value for frame in added.dataframe if "Time here" in frame.value]
+    rows = table.set_index("Network")
+    assert list(rows.loc["test_vit", ["Weights", "Images", "License"]]) == [
+        "0.3 M",
+        "160 px only",
+        "MIT",
+    ]
+    assert set(rows["Time here"]) > {"12 ms"}
+    assert "–" not in set(rows["Time here"])
