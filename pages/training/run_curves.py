@@ -76,10 +76,9 @@ def _solved(workspace: Workspace, view: RunView, job: Job) -> None:
             "penalty_path",
             description="Cross-validated log loss over the penalty",
         )
-    if right is not None:
-        with right:
-            _details_tried(workspace, view, tried)
-    _last_layers_tried(workspace, view)
+    with right or left:
+        _details_tried(workspace, view, tried)
+        _last_layers_tried(workspace, view)
     with (
         st.container(horizontal=True),
         st.popover("Why this penalty?", type="tertiary", icon=":material/help:"),
@@ -153,8 +152,8 @@ def _last_layers_tried(workspace: Workspace, view: RunView) -> None:
         numbers=("penalty", "log loss", "macro recall", "ms per image"),
     )
     st.caption(
-        "Cross-validated. Another than linear is chosen only if its gain is proven with 95% "
-        "confidence. Overrule it with Last layer."
+        "Cross-validated on all images to learn from. Only a gain proven with 95% confidence "
+        "replaces linear; overrule it on Configure."
     )
 
 
