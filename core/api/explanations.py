@@ -20,19 +20,20 @@ def _method(item: GradedMethod) -> JsonObject:
     grade = item.grade
     if grade.problem:
         return {"method": item.method.value, "trust": item.trust.value, "problem": grade.problem}
+    has_curves = grade.images > 0  # not of models that only know good images
     return {
         "method": item.method.value,
         "trust": item.trust.value,
         "found": grade.hits,
         "planted": grade.tried,
         "chance": grade.chance,
-        "deletion": grade.deletion,
-        "deletion_random": grade.deletion_random,
-        "insertion": grade.insertion,
-        "insertion_random": grade.insertion_random,
+        "deletion": grade.deletion if has_curves else None,
+        "deletion_random": grade.deletion_random if has_curves else None,
+        "insertion": grade.insertion if has_curves else None,
+        "insertion_random": grade.insertion_random if has_curves else None,
         "better_than_random": grade.wins,
         "curves": grade.images,
-        "likeness_to_random_weights": grade.likeness,
+        "likeness_to_random_weights": grade.likeness if has_curves else None,
         "seconds": grade.seconds,
     }
 

@@ -82,7 +82,8 @@ def with_setting_options(command: Callable[..., None]) -> Callable[..., None]:
 
     signature = inspect.signature(command)
     own = [p for p in signature.parameters.values() if p.name != "options"]
-    parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own] + options
+    every = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own] + options
+    parameters = sorted(every, key=_place_in_help)
     called.__name__, called.__doc__ = command.__name__, command.__doc__
     called.__annotations__ = {p.name: p.annotation for p in parameters}
     called.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
@@ -161,6 +162,13 @@ def _parameter(section: str, item: Setting) -> inspect.Parameter:
         default=None,
         annotation=Annotated[item.kind | None, info],
     )
+
+
+def _place_in_help(parameter: inspect.Parameter) -> int:
+    """The panel of an option, in the order of the form; first of all those without one."""
+    (info,) = getattr(parameter.annotation, "__metadata__", (None,))
+    panel = getattr(info, "rich_help_panel", None)
+    return list(SettingGroup).index(SettingGroup(panel)) if panel else -1
 
 
 def _former_switch(name: str) -> inspect.Parameter:

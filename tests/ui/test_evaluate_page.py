@@ -1,6 +1,7 @@
 """The Evaluate page over made-up probabilities: what it says, and what a click changes."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -327,6 +328,11 @@ def test_what_was_measured_of_heatmaps_and_robustness_is_shown(
     assert table["Method"].tolist() == ["Occlusion", "Grad-CAM"]
     assert table["Found"].tolist() == ["31 of 36", "4 of 36"]
     assert "upper left corner" in app.warning[0].value
+    planted_only = replace(grades, methods=(MethodGrade(HeatmapMethod.GRAD_CAM, 31, 36, 0.1),))
+    with connect(judged) as db, transaction(db):  # as of a model that only knows good images
+        predictions.save_study(db, "model-m-1", "heatmaps", grades_to_json(planted_only), now=2.0)
+    app.run()
+    assert list(app.dataframe[0].value) == ["Method", "Found", "Chance", "Time", "Verdict"]
     app = open_tab(app, "Robustness")
     assert not app.exception
     assert any("noise 32" in item.value for item in app.caption)

@@ -36,7 +36,7 @@ from core.domain.configs.augment_presets import AugmentPreset
 from core.domain.configs.choices import Recipe
 from core.domain.configs.preprocess import PreprocessConfig
 from core.domain.configs.train import TrainConfig, recipe_defaults
-from core.domain.settings import with_settings
+from core.domain.settings import SettingGroup, with_settings
 from core.domain.splits import Split
 from core.errors import ConfigError
 from core.models.catalog import DEFAULT_NETWORK
@@ -96,7 +96,7 @@ def train(
         typer.Option(
             help="Random changes to begin with, by what varies between the images.",
             show_default=AugmentPreset.STANDARD.value,
-            rich_help_panel="Augmentation",
+            rich_help_panel=SettingGroup.AUGMENTATION,
         ),
     ] = None,
     config: ConfigOption = None,

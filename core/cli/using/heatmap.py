@@ -130,14 +130,15 @@ def _grade(opened: Session, model: Model, *, again: bool) -> None:
 def _show(tested: HeatmapTest) -> None:
     headings = ["method", "found", "chance", "deletion", "random order", "random weights", "worth"]
     table(headings, [_row(item) for item in tested.methods])
-    say(
-        f"{count(tested.images, 'image')}. found: planted evidence under the hottest place; "
-        "deletion: confidence left as the hottest regions go (lower is better); random weights: "
-        "correlation with the heatmap of a model that means nothing (lower is better)."
-    )
+    say(f"{count(tested.images, 'image')}. found: what was planted is under the hottest place.")
+    if any(item.grade.images for item in tested.methods):
+        say(
+            "deletion: confidence left as the hottest regions go (lower is better); random "
+            "weights: correlation with the heatmap of a model that means nothing (lower is better)."
+        )
     for finding in tested.border:
         note(heatmap_words.border_in_words(finding))
-    if not tested.border:
+    if tested.mean and not tested.border:
         say("No class is decided at the border of its images.")
 
 
@@ -150,9 +151,10 @@ def _row(item: GradedMethod) -> list[str]:
         grade.method.value,
         f"{grade.hits} of {grade.tried}",
         f"{round(grade.chance * grade.tried)}",
-        decimal(grade.deletion, 2),
-        decimal(grade.deletion_random, 2),
-        decimal(grade.likeness, 2),
+        *(
+            decimal(value if grade.images else None, 2)
+            for value in (grade.deletion, grade.deletion_random, grade.likeness)
+        ),
         worth,
     ]
 

@@ -19,7 +19,7 @@ from core.inference.explaining.faithful import (
     random_order,
     similarity,
 )
-from core.inference.explaining.planting import Planted, planted_images
+from core.inference.explaining.planting import Planted, planted_defects, planted_images
 from core.inference.heatmaps import Explainer
 from core.inference.occlusion import Pixels
 from core.inference.predictor import Predictor
@@ -52,7 +52,8 @@ class MethodGrade:
     a place chosen by chance would hit. `deletion` and `insertion` are mean confidences
     (`faithful.py`), the `_random` ones those of a random order; on `wins` of `images` images the
     confidence fell sooner than by chance. `likeness` is the mean rank correlation with the
-    heatmaps of a model with random last weights. `problem` says why there is none of all that.
+    heatmaps of a model with random last weights. Where `images` is 0, nothing but `hits` was
+    measured. `problem` says why there is none of all that.
     """
 
     method: HeatmapMethod
@@ -126,6 +127,8 @@ def graded(
         report: told how far it is.
     """
     explainer = Explainer(examined.predictor)
+    if examined.predictor.detector is not None:
+        return _graded_detector(examined, explainer, methods, generator, report)
     try:
         classes = tuple(heat_of_classes(examined, explainer, report))
     except TouchstoneError:  # the network has no maps
@@ -161,6 +164,37 @@ def graded(
     return HeatmapGrades(tuple(grades), classes, len(examined.images))
 
 
+def _graded_detector(
+    examined: Examined,
+    explainer: Explainer,
+    methods: Sequence[HeatmapMethod],
+    generator: np.random.Generator,
+    report: Report,
+) -> HeatmapGrades:
+    """The same of a model that only knows good images, by defects that are planted in these.
+
+    Nothing else is measured: a removed region is itself unlike the good images, so that curves
+    say nothing; there are no last weights to randomise, and one class has no border of others.
+    """
+    good = [p for p, label in zip(examined.images, examined.labels, strict=True) if label == 0]
+    planted = list(
+        planted_defects(
+            good,
+            examined.classify,
+            generator,
+            most=MOST_PLANTED,
+            most_pairs=_MOST_PAIRS,
+            on_pair=lambda done: report(GradeStep.PLANTING, done, _MOST_PAIRS),
+        )
+    )
+    grades = []
+    for number, method in enumerate(methods):
+        report(GradeStep.METHODS, number, len(methods))
+        grades.append(_grade(examined, explainer, None, method, planted, (), ()))
+    report(GradeStep.METHODS, len(methods), len(methods))
+    return HeatmapGrades(tuple(grades), (), len(good))
+
+
 class _Patience:
     """Begins now, and counts what was computed: a busy machine gives no other grades."""
 
@@ -176,7 +210,7 @@ class _Patience:
 def _grade(
     examined: Examined,
     explainer: Explainer,
-    blind: Explainer,
+    blind: Explainer | None,
     method: HeatmapMethod,
     planted: Sequence[Planted],
     shown: Sequence[int],
@@ -202,7 +236,7 @@ def _grade(
         pixels, label = examined.images[index], examined.labels[index]
         heat = explainer.heatmap(pixels, label, method)
         own.append(curves(pixels, hottest_first(heat), _confidence(examined, label)))
-        if position < _COMPARED:
+        if position < _COMPARED and blind is not None:
             likeness.append(similarity(heat, blind.heatmap(pixels, label, method)))
     return MethodGrade(
         method,

@@ -5,7 +5,11 @@ stands out of its surroundings there is added to what the surroundings are here.
 the class follows, and if taking the part away does not have the same effect: a good surface over a
 crack makes a good part, but the evidence for it is everywhere.
 
-Source: Zhang et al. 2018, "Top-down Neural Attention by Excitation Backprop" (pointing game).
+A model that only knows good images gets defects: what stands out in one good image is added to
+another one at another place, as weakly as the model still calls it unlike the good ones.
+
+Source: Zhang et al. 2018, "Top-down Neural Attention by Excitation Backprop" (pointing game);
+Li et al. 2021, "CutPaste", for defects made of good images.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -19,6 +23,7 @@ from core.inference.occlusion import Pixels, Place, covered
 _WINDOWS_ACROSS = 4  # sides of a planted part in the side of the image
 _STARTS = 7
 _TRIED = 16  # places in a pair of images, those with the most texture
+_STRENGTHS = (1, 2, 4)  # of a planted defect, the weakest first
 _TOLERANCE = 6  # a fraction of the part that the hottest place may lie beside it
 
 Classify = Callable[[Pixels], NDArray[np.int64]]
@@ -79,6 +84,49 @@ def planted_images(
             yield planted
         if found >= most:
             return
+
+
+def planted_defects(
+    images: Sequence[Pixels],
+    classify: Classify,
+    generator: np.random.Generator,
+    *,
+    most: int,
+    most_pairs: int,
+    on_pair: Callable[[int], None] = lambda _: None,
+) -> Iterator[Planted]:
+    """At most so many good images with a defect, for a model that only knows good images.
+
+    Args:
+        images: [S, S, 3] each, all good and of class 0 to the model.
+        classify: images [B, S, S, 3] to the class of each [B]: 1 is unlike the good ones.
+        generator: chooses pairs and places.
+        most: planted images at most.
+        most_pairs: pairs that are tried at most.
+        on_pair: called with the number of pairs tried so far.
+    """
+    found = 0
+    for tried in range(1, most_pairs + 1 if images else 1):
+        host, donor = (images[int(i)] for i in generator.integers(0, len(images), 2))
+        source, place = (_anywhere(len(host), generator) for _ in range(2))
+        detail = _detail(donor, source)
+        strengths = np.array(_STRENGTHS)[:, None, None, None]
+        mixed = np.repeat(host[None], len(_STRENGTHS), 0)
+        mixed[:, *place] = np.clip(host[place] + strengths * detail, 0, 255).astype(np.uint8)
+        is_unlike = classify(mixed) == 1
+        on_pair(tried)
+        if is_unlike.any():
+            found += 1
+            yield Planted(mixed[int(is_unlike.argmax())], 1, place)
+        if found >= most:
+            return
+
+
+def _anywhere(side: int, generator: np.random.Generator) -> Place:
+    """A place of the size of a part."""
+    size = side // _WINDOWS_ACROSS
+    top, left = generator.integers(0, side - size + 1, 2).tolist()
+    return slice(top, top + size), slice(left, left + size)
 
 
 def _pairs(

@@ -12,7 +12,6 @@ from core.domain.datasets import Sample
 from core.domain.jobs import Job, JobKind
 from core.domain.models import HeatmapMethod, Model
 from core.domain.splits import Subset
-from core.errors import ConfigError
 from core.evaluation.measures.intervals import lower_bounds
 from core.inference.explaining.border import MEAN_CELLS, BorderTest
 from core.inference.explaining.grades import HeatmapGrades, MethodGrade, grades_from_json
@@ -105,26 +104,27 @@ def job_subject(model_id: str) -> str:
     return f"grade-{model_id}"
 
 
-def start_test(
-    workspace: Workspace, model: Model, methods: Sequence[HeatmapMethod] = tuple(HeatmapMethod)
-) -> Job:
+def methods_for(model: Model) -> tuple[HeatmapMethod, ...]:
+    """The methods that a model allows, without those that are the same for it."""
+    if model.is_detector:  # it has distances of places, and no gradients of classes
+        return HeatmapMethod.GRAD_CAM, HeatmapMethod.OCCLUSION
+    return tuple(HeatmapMethod)
+
+
+def start_test(workspace: Workspace, model: Model, methods: Sequence[HeatmapMethod] = ()) -> Job:
     """Queue the test of the heatmaps of a model, on validation and training images.
+
+    Without `methods`, all that the model allows.
 
     Raises:
         NotFoundError: if the model has no images here: it was uploaded, or its dataset deleted.
         ModelFileError: if the stored weights are damaged.
-        ConfigError: if the model only knows good images.
     """
-    if model.is_detector:
-        raise ConfigError(
-            f"The heatmaps of '{model.name}' cannot be tested: it only knows good images.",
-            "They show how far each place is from the good ones, which is what decides.",
-        )
     payload: dict[str, object] = {
         "model_id": model.id,
         "bundle": str(exported_bundle(workspace, model)),
         "images": images_to_test_with(workspace, model, MOST_IMAGES),
-        "methods": [method.value for method in methods],
+        "methods": [method.value for method in methods or methods_for(model)],
     }
     return job_actions.submit(workspace, JobKind.GRADE, job_subject(model.id), payload)
 

@@ -14,11 +14,11 @@ _SIDES = {
 }
 
 
-def method_in_words(method: HeatmapMethod) -> str:
-    """What a method is called."""
+def method_in_words(method: HeatmapMethod, *, of_detector: bool = False) -> str:
+    """What a method is called; of a model that only knows good images, it has no gradients."""
     match method:
         case HeatmapMethod.GRAD_CAM:
-            return "Grad-CAM"
+            return "Distance map" if of_detector else "Grad-CAM"
         case HeatmapMethod.FINE_GRAD_CAM:
             return "Fine Grad-CAM"
         case HeatmapMethod.LAYER_CAM:
@@ -33,9 +33,11 @@ def method_in_words(method: HeatmapMethod) -> str:
             assert_never(method)
 
 
-def method_help(method: HeatmapMethod) -> str:
+def method_help(method: HeatmapMethod, *, of_detector: bool = False) -> str:
     """What it shows, in a sentence."""
     match method:
+        case HeatmapMethod.GRAD_CAM if of_detector:
+            return "How far each place is from the good images: what decides."
         case HeatmapMethod.GRAD_CAM:
             return "Which regions the last layer used; quick and coarse."
         case HeatmapMethod.FINE_GRAD_CAM:

@@ -19,26 +19,28 @@ from pages.ui.people import rights
 
 _SIDE_PX = 168
 _BACKGROUND = 96
+_OF_CLASSES = (
+    "Parts of images of one class are put into images of another so that the class follows. A "
+    "heatmap must be hottest there. Regions are also removed in its order, and the last weights "
+    "randomised."
+)
+_OF_GOOD_ONES = (
+    "What stands out in one good image is put into another at another place, until the model calls "
+    "it unlike the good ones. The heatmap, each place's distance to the good ones, must be hottest "
+    "there."
+)
+_OF_CURVES = ("Deletion", "Random order", "Random weights")
 
 
 @errors.shown()
 def tests(workspace: Workspace, model: Model) -> None:
     """The grades of all methods, classes that decide at the border, and mean heat per class."""
-    if model.is_detector:
-        st.info(
-            "Nothing to test here: this model knows no classes to plant evidence of. Its heatmap "
-            "shows how far each place is from the good ones, which is what decides.",
-            icon=":material/network_check:",
-        )
-        return
     subject = heatmap_grades.job_subject(model.id)
     tested = heatmap_grades.heatmap_test(workspace, model)
     job = jobs.latest(workspace, subject)
     st.subheader(
         "Can the heatmaps be trusted?",
-        help="Parts of images of one class are put into images of another so that the class "
-        "follows. A heatmap must be hottest there. Regions are also removed in its order, and the "
-        "last weights randomised.",
+        help=_OF_GOOD_ONES if model.is_detector else _OF_CLASSES,
     )
     if tested is None and job is None:
         st.caption(
@@ -46,7 +48,7 @@ def tests(workspace: Workspace, model: Model) -> None:
         )
     if tested is not None:
         _border(tested)
-        _methods(tested)
+        _methods(tested, of_detector=model.is_detector)
     is_active = job is not None and job.status.is_active
     if not is_active and st.button(
         "Test again" if tested else "Test the heatmaps",
@@ -87,14 +89,17 @@ def _border(tested: HeatmapTest) -> None:
         st.success("No class is decided at the border of its images.", icon=":material/check:")
 
 
-def _methods(tested: HeatmapTest) -> None:
+def _methods(tested: HeatmapTest, *, of_detector: bool) -> None:
+    rows = [_row(item, of_detector=of_detector) for item in tested.methods]
+    if not any(item.grade.images for item in tested.methods):
+        rows = [{k: v for k, v in row.items() if k not in _OF_CURVES} for row in rows]
     st.dataframe(
-        [_row(item) for item in tested.methods],
+        rows,
         hide_index=True,
         width="stretch",
         column_config={
             "Found": st.column_config.TextColumn(
-                help="Planted evidence under the hottest place of the heatmap."
+                help="What was planted is under the hottest place of the heatmap."
             ),
             "Chance": st.column_config.TextColumn(help="What a place chosen by chance would hit."),
             "Deletion": st.column_config.TextColumn(
@@ -110,13 +115,11 @@ def _methods(tested: HeatmapTest) -> None:
     st.caption(f"Tested {text.when(tested.tested_at)} on {tested.images:,} images.")
 
 
-def _row(item: GradedMethod) -> dict[str, str]:
+def _row(item: GradedMethod, *, of_detector: bool) -> dict[str, str]:
     grade = item.grade
-    name = heatmap_words.method_in_words(item.method)
+    name = heatmap_words.method_in_words(item.method, of_detector=of_detector)
     if grade.problem:
-        numbers = dict.fromkeys(
-            ("Found", "Chance", "Deletion", "Random order", "Random weights", "Time"), NOTHING
-        )
+        numbers = dict.fromkeys(("Found", "Chance", *_OF_CURVES, "Time"), NOTHING)
         return {"Method": name, **numbers, "Verdict": grade.problem}
     return {
         "Method": name,

@@ -33,14 +33,14 @@ def methods_of(workspace: Workspace, model: Model) -> tuple[MethodView, ...]:
     """All methods: those that were tested and are worth something first."""
     tested = heatmap_grades.heatmap_test(workspace, model)
     graded = {item.method: item for item in tested.methods} if tested else {}
-    ordered = [*graded, *(method for method in HeatmapMethod if method not in graded)]
+    ordered = [*graded, *(m for m in heatmap_grades.methods_for(model) if m not in graded)]
     first = heatmap_grades.first_offered(tested)
     ordered.sort(key=lambda method: method is not first)
     return tuple(
         MethodView(
             method.value,
-            heatmap_words.method_in_words(method),
-            heatmap_words.method_help(method),
+            heatmap_words.method_in_words(method, of_detector=model.is_detector),
+            heatmap_words.method_help(method, of_detector=model.is_detector),
             heatmap_words.grade_in_words(graded[method]) if method in graded else "",
             method in graded and graded[method].trust.is_weak,
             method in (HeatmapMethod.GRAD_CAM, HeatmapMethod.FINE_GRAD_CAM),

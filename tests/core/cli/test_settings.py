@@ -9,7 +9,7 @@ from core.cli.app import app, load_command
 from core.cli.settings import SECTIONS, chosen_settings
 from core.domain.configs.choices import ClassWeights, DetailChoice
 from core.domain.configs.train import TrainConfig
-from core.domain.settings import settings_of
+from core.domain.settings import SettingGroup, settings_of
 from core.errors import ConfigError
 from core.store import runs
 from core.store.database import connect
@@ -33,6 +33,8 @@ def test_train_has_an_option_for_every_setting_under_its_group(panels):
     assert {panels[s.option] for s in settings_of(TrainConfig)} == {
         s.group for s in settings_of(TrainConfig)
     }
+    # Augmentation stood before the network and the recipe.
+    assert list(dict.fromkeys(filter(None, panels.values()))) == list(SettingGroup)
     assert panels["--weight-decay"] == "Regularization"
     assert panels["--flip-horizontal"] == "Augmentation"
     assert panels["--resize-mode"] == "Pixels"

@@ -9,7 +9,7 @@ from core.inference.explaining.border import BorderTest, border_test, mean_heat
 from core.inference.explaining.changes import LEVELS, ImageChange, WhatIf, changed, what_if
 from core.inference.explaining.faithful import cells, curves, hottest_first, similarity
 from core.inference.explaining.grades import MethodGrade
-from core.inference.explaining.planting import planted_images
+from core.inference.explaining.planting import planted_defects, planted_images
 from core.workflows.results.focus import share_inside
 from core.workflows.results.heatmap_grades import Trust, trust_in
 
@@ -45,6 +45,28 @@ def test_planted_evidence_counts_only_where_it_and_nothing_else_makes_the_class(
         assert item.is_hit(bright)
         assert not item.is_hit(1 - item.near.astype(np.float32))
         assert 0.05 < item.near.mean() < 0.2
+
+
+def test_a_planted_defect_is_as_weak_as_a_model_of_good_images_still_sees_it():
+    good = [_spotted(number, spot=False) for number in range(4)]
+    for number, image in enumerate(good):  # a mark that belongs there
+        image[4:8, 4 + 9 * number : 8 + 9 * number] += 20
+
+    def by_marks(images):
+        return ((images > 150).any(3).sum((1, 2)) > 4).astype(np.int64)
+
+    assert not by_marks(np.stack(good)).any()
+    planted = list(
+        planted_defects(good, by_marks, np.random.default_rng(0), most=6, most_pairs=200)
+    )
+    assert len(planted) == 6
+    for item in planted:
+        bright = (item.pixels > 150).all(2).astype(np.float32)
+        assert item.is_hit(bright)
+        assert 0.05 < item.near.mean() < 0.2
+    assert not list(planted_defects([], by_marks, np.random.default_rng(0), most=6, most_pairs=9))
+    # Twice as strong would have been seen as well, but hides what is hard to find.
+    assert min(int(item.pixels.max()) for item in planted) < 200
 
 
 def test_the_confidence_falls_soonest_where_the_heat_is_right():

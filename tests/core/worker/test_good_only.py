@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from core.api.explanations import heatmap_test_as_json
 from core.cli.app import app
 from core.domain.configs.choices import Recipe
 from core.domain.configs.train import recipe_defaults
@@ -17,12 +18,14 @@ from core.domain.splits import Subset
 from core.domain.stages.states import Stage, StageReason
 from core.errors import SplitError
 from core.inference import service
+from core.inference.explaining.grades import Examined, graded
 from core.inference.heatmaps import Explainer
 from core.inference.predictor import Predictor
 from core.models.catalog import DEFAULT_NETWORK
 from core.workflows import jobs, stages
 from core.workflows.data import datasets, splits
-from core.workflows.results import evaluation
+from core.workflows.results import evaluation, heatmap_grades
+from core.workflows.results.heatmap_grades import Trust
 from core.workflows.training import refit, runs
 from core.workflows.use import alike, exporting, models, prediction
 from core.workspace import Workspace
@@ -80,7 +83,7 @@ def test_a_detector_is_no_model_of_other_classes(line):
     assert state.reason is not StageReason.MODEL_OF_OTHER_CLASSES
 
 
-def test_a_detector_answers_good_or_unlike_everywhere(line, tmp_path):
+def test_a_detector_answers_good_or_unlike_everywhere(line, tmp_path, monkeypatch):
     workspace, _, model, _ = line
     assert model.class_names == ("good", UNLIKE_GOOD)
     assert model.val_macro_f1 is None
@@ -114,6 +117,21 @@ def test_a_detector_answers_good_or_unlike_everywhere(line, tmp_path):
     top, left = np.unravel_index(heat.argmax(), heat.shape)
     assert 4 <= top < 28
     assert 36 <= left < 60
+
+    # Its heatmaps are tested too: by defects planted in its good images.
+    examined = Examined(Predictor.open(file, runtimes=workspace.runtimes))
+    for number in range(6):
+        noise = np.random.default_rng(200 + number).normal(128, 12, (SIDE, SIDE, 3))
+        examined.take(np.clip(noise, 0, 255).astype(np.uint8), 0)
+    monkeypatch.setattr("core.inference.explaining.grades.MOST_PLANTED", 10)
+    methods = heatmap_grades.methods_for(model)
+    grades = graded(examined, methods[:1], np.random.default_rng(0), lambda *_: None)
+    answer = heatmap_test_as_json(heatmap_grades.read_test(grades, 1.0))
+    (method,) = answer["methods"]
+    assert method["planted"] >= 8
+    assert method["trust"] == Trust.TRUSTED
+    assert method["found"] > 4 * method["chance"] * method["planted"]
+    assert method["deletion"] is None  # a removed region is itself unlike the good ones
 
 
 def test_results_say_false_alarms_and_once_there_are_defects_how_well_they_are_told(line, tmp_path):

@@ -117,6 +117,15 @@ DELETE = {
     BinKind.SEARCH: lambda w: search_actions.delete_search(w, "search-1"),
 }
 
+# By which name the command line is asked, and what it says to go along.
+NAMED = {
+    BinKind.DATASET: ("parts", "1 split, 1 run, 1 search and its history"),
+    BinKind.SPLIT: ("S", "1 run and 1 search"),
+    BinKind.RUN: ("run", "its curve and settings"),
+    BinKind.MODEL: ("a", "its weights and its results"),
+    BinKind.SEARCH: ("SEARCH", "1 trial"),
+}
+
 
 def _as_if_it_had_never_been(workspace, kind):
     """What is stored after a deletion by SQLite alone, which is then taken back."""
@@ -136,10 +145,22 @@ def _as_if_it_had_never_been(workspace, kind):
 def test_what_is_deleted_is_in_no_number_and_comes_back_as_it_was(full, kind):
     before, files = _content(full), _files(full)
     without = _as_if_it_had_never_been(full, kind)
-    DELETE[kind](full)
+    name, along = NAMED[kind]
+    call = ["delete", name, "--workspace", str(full.root)]
+    asked = CliRunner().invoke(app, call, input="n\n")
+    assert asked.stderr.startswith(f"Delete the {kind} '{name.lower()}' with {along}?")
+    assert _content(full) == before
+    answer = json.loads(CliRunner().invoke(app, [*call, "--json"]).stdout)
     assert _content(full) == without
     assert without != before
     (item,) = bins.content(full)
+    assert answer == {
+        "deleted": item.subject_id,
+        "kind": kind.value,
+        "name": item.name,
+        "bin_id": item.id,
+        "rows": dict(item.counts),
+    }
     assert (item.kind, bins.days_left(item, now=utc_now() + 86_400)) == (kind, 29)
     if kind is BinKind.DATASET:
         assert bins.takes_in_words(item).startswith("24 images, 1 split, 1 run, 1 search")
@@ -209,43 +230,14 @@ def test_after_thirty_days_or_by_hand_it_is_gone_for_good(full):
     assert CliRunner().invoke(app, ["bin", "restore", "b", *call]).exit_code == 1
 
 
-@pytest.mark.parametrize("kind", [BinKind.DATASET, BinKind.SPLIT, BinKind.SEARCH])
-def test_what_a_search_works_on_is_not_deleted(full, kind):
+def test_what_a_search_works_on_is_not_deleted(full):
     # A dataset and a split could be deleted under a search at work.
     with connect(full) as db, transaction(db):
         jobs.enqueue(db, JobKind.SEARCH, "search-1", {}, now=1.0)
-    with pytest.raises(TouchstoneError, match="search"):
-        DELETE[kind](full)
+    for kind in (BinKind.DATASET, BinKind.SPLIT, BinKind.SEARCH):
+        with pytest.raises(TouchstoneError, match="search"):
+            DELETE[kind](full)
     assert bins.content(full) == []
-
-
-@pytest.mark.parametrize("kind", list(BinKind))
-def test_the_command_line_deletes_every_kind_by_name_and_says_what_goes_along(full, kind):
-    names = {
-        BinKind.DATASET: ("parts", "with 1 split, 1 run, 1 search and its history"),
-        BinKind.SPLIT: ("S", "with 1 run and 1 search"),
-        BinKind.RUN: ("run", "with its curve and settings"),
-        BinKind.MODEL: ("a", "with its weights and its results"),
-        BinKind.SEARCH: ("SEARCH", "with 1 trial"),
-    }
-    name, along = names[kind]
-    call = ["--workspace", str(full.root)]
-    asked = CliRunner().invoke(app, ["delete", name, *call], input="n\n")
-    assert f"Delete the {kind} '" in asked.stderr
-    assert f"{along}?" in asked.stderr
-    assert (asked.exit_code, bins.content(full)) == (1, [])
-    answer = json.loads(CliRunner().invoke(app, ["delete", name, *call, "--json"]).stdout)
-    (item,) = bins.content(full)
-    assert answer == {
-        "deleted": item.subject_id,
-        "kind": kind.value,
-        "name": item.name,
-        "bin_id": item.id,
-        "rows": dict(item.counts),
-    }
-    bins.restore(full, item.id)
-    again = CliRunner().invoke(app, ["delete", item.subject_id, "--yes", *call]).stdout
-    assert f"touchstone bin restore {item.name}" in again
 
 
 def test_a_row_is_packed_and_read_back_as_it_was():
