@@ -73,8 +73,10 @@ document.addEventListener('DOMContentLoaded', () =>
   new MutationObserver(() => { window.changed = performance.now(); })
     .observe(document, {subtree: true, childList: true, characterData: true, attributes: true}));
 """
+# A chart that is not drawn yet waits for its library, during which nothing changes.
 RESTS = f"""() =>
-  document.querySelector('[data-testid="stApp"]')?.dataset.testScriptState === 'notRunning'
+  !document.querySelector('.ts-chart:not(.js-plotly-plot)')
+  && document.querySelector('[data-testid="stApp"]')?.dataset.testScriptState === 'notRunning'
   && document.querySelector('[data-testid="stMain"]')?.innerText.trim()
   && performance.now() - window.changed > {QUIET_MS}"""
 

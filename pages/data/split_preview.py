@@ -99,7 +99,8 @@ def numbers(counts: SideCounts) -> None:
         for side, n in totals.items()
         if side.fold is None
     ]
-    for cell, (title, value, help_text) in zip(st.columns(len(boxes)), boxes, strict=True):
+    cells = st.container(key="split_numbers").columns(len(boxes))
+    for cell, (title, value, help_text) in zip(cells, boxes, strict=True):
         cell.metric(title, value, help=help_text)
 
 

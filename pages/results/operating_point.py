@@ -58,9 +58,10 @@ def chooser(workspace: Workspace, model: Model) -> None:
     basis = basis.combined_by(threshold_form.combination(model.id, None))
     saved = thresholds.saved_rule(workspace, model.id)
     confidence: float = st.session_state.get("confidence", 0.95)
-    answer = st.container(
-        key="threshold_answer"
-    )  # filled last, when everything below has been entered
+    # Filled last, when everything below has been entered. Why something in it, which is not shown:
+    # an empty container is not drawn, and takes no place.
+    answer = st.container(key="threshold_answer")
+    answer.html("<span></span>")
     threshold_form.show_error()
     threshold, line, promise = st.tabs(
         ["Threshold", "PPM and money", "Guarantee"],

@@ -43,7 +43,8 @@ class Claim:
 
 def claim() -> Claim:
     """What to prove: escape rate, false reject rate, automatic share, all with one confidence."""
-    first, second, third, fourth = st.columns([2, 2, 2, 1], vertical_alignment="bottom")
+    fields = st.container(key="plan_claim")
+    first, second, third, fourth = fields.columns([2, 2, 2, 1], vertical_alignment="bottom")
     escape = first.number_input(
         "Escape rate below, %",
         0.001,
@@ -210,6 +211,7 @@ def _table(title: str, allowed: str, rows: tuple[PlanRow, ...]) -> None:
             allowed: [f"{row.errors:,}" for row in rows],
             "parts needed": [f"{row.parts:,}" for row in rows],
         },
+        f"rows_{allowed}",
         about=title,
         numbers=(allowed, "parts needed"),
         shares={CHANCE: [row.chance_to_pass or 0.0 for row in rows]},
@@ -242,6 +244,7 @@ def best_case(workspace: Workspace, claimed: Claim) -> None:
                 "counted": [f"{row[2]:,} {row[3]}" for row in rows],
                 PROVEN: [_rate(row[4]) for row in rows],
             },
+            "best_case",
             about="What the existing images prove at best",
             tips={PROVEN: "If there is no error. Every error makes it larger."},
         )

@@ -145,7 +145,7 @@ def _differences(
     for number, name in enumerate(_names(chosen).values()):
         plain[name] = [values[number] for values in rows.values()]
     st.markdown("##### What differs")
-    small_table(plain, about="What differs")
+    small_table(plain, "differences", about="What differs")
 
 
 def _names(chosen: Sequence[RunView]) -> dict[str, str]:

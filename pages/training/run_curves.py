@@ -95,6 +95,7 @@ def _solved(workspace: Workspace, view: RunView, job: Job) -> None:
                 "log loss": [f"{p.log_loss:.4f}" for p in path],
                 "standard error": [f"{p.standard_error:.4f}" for p in path],
             },
+            "penalties",
             about="Penalties that were tried",
             numbers=("penalty", "log loss", "standard error"),
         )
@@ -113,6 +114,7 @@ def _details_tried(workspace: Workspace, view: RunView, tried: Sequence[DetailTr
             "gain": [_gain(t) for t in tried],
             "ms per image": [f"{t.image_ms:.1f}" for t in tried],
         },
+        "details_tried",
         about="Detail levels compared",
         numbers=("log loss", "macro recall", "ms per image"),
     )
@@ -148,6 +150,7 @@ def _last_layers_tried(workspace: Workspace, view: RunView) -> None:
             "gain": [_gain(t) for t in tried],
             "ms per image": [f"{t.image_ms:.3f}" for t in tried],
         },
+        "last_layers_tried",
         about="Last layers compared",
         numbers=("penalty", "log loss", "macro recall", "ms per image"),
     )
@@ -174,7 +177,7 @@ def _penalty_numbers(
 ) -> None:
     best = next((point for point in path if point.penalty == penalty), None)
     score = runs.best_scores(workspace).get(view.run.id) if view.model_id else None
-    cells = st.columns(4)
+    cells = st.container(key="run_numbers").columns(4)
     cells[0].metric(
         "Chosen penalty" if path else "Penalty",
         text.significant(penalty),

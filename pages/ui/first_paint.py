@@ -23,6 +23,7 @@ _ELEMENTS = (
     "Checkbox",
     "FileUploader",
     "Html",
+    "Metric",
     "NumberInput",
     "Progress",
     "Radio",

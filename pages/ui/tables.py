@@ -10,9 +10,12 @@ from collections.abc import Collection, Mapping, Sequence
 
 import streamlit as st
 
+_ROWS_KEPT = 8  # the style sheet keeps a place for as many
+
 
 def small_table(
     columns: Mapping[str, Sequence[str]],
+    key: str,
     *,
     about: str,
     numbers: Collection[str] = (),
@@ -23,6 +26,7 @@ def small_table(
 
     Args:
         columns: title -> texts, one for each row.
+        key: of the place that it takes before it is drawn.
         about: what the table is about, for screen readers.
         numbers: titles of columns whose texts stand at the right.
         shares: title -> shares in [0, 1], drawn as bars with whole percents, behind the others.
@@ -35,7 +39,9 @@ def small_table(
         *([_bar(share) for share in own] for own in bars.values()),
     ]
     body = "".join(f"<tr>{''.join(row)}</tr>" for row in zip(*cells, strict=True))
-    st.html(
+    count = min(len(next(iter(columns.values()))), _ROWS_KEPT)
+    table = st.container(key=f"{key}_of_{count}_rows")
+    table.html(
         f'<div class="ts-table" role="region" tabindex="0" aria-label="{html.escape(about)}">'
         f"<table><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table></div>"
     )

@@ -69,6 +69,7 @@ ROUTES = (
     "/_stcore/health",
     "/_stcore/host-config",
     "/vendor/plotly.min.js",
+    "/vendor/plotly-small.min.js",
     "/pictures/1/thumbnail",
     "/pictures/1/full",
     "/model-files/x",

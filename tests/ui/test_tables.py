@@ -8,6 +8,7 @@ def _page() -> None:
 
     small_table(
         {"class": ["<img src=x onerror=alert(1)>"], "n": ["1,000"]},
+        "classes",
         about='Classes "A"',
         numbers=("n",),
         shares={"share": [0.256]},
