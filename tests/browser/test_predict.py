@@ -7,13 +7,21 @@ from pathlib import Path
 import pytest
 
 pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-from playwright.sync_api import Page, expect
+from playwright.sync_api import BrowserContext, Page, expect
 
 from core.store import versions
 from core.store.database import connect
 from core.workflows.data import datasets
 from core.workspace import Workspace
-from tests.browser.conftest import App, Begin, click, close_image, open_page, running
+from tests.browser.conftest import (
+    App,
+    Begin,
+    click,
+    close_image,
+    eventually,
+    open_page,
+    running,
+)
 from tests.conftest import Trained, copy_of, marked_image, save_image
 
 pytestmark = pytest.mark.browser
@@ -29,14 +37,14 @@ def app(
 
 
 def test_images_of_camera_and_files_are_answered_with_a_key_and_found_in_the_new_version(
-    app: App, page: Page, trained: Trained, tmp_path: Path
+    app: App, page: Page, context: BrowserContext, trained: Trained, tmp_path: Path
 ) -> None:
     workspace, name = Workspace(app.workspace), trained.dataset.name
-    images = [tmp_path / f"{number}.png" for number in range(5)]
-    for number, image in enumerate(images[:3]):
+    images = [tmp_path / f"{number}.png" for number in range(20)]
+    for number, image in enumerate(images[:18]):
         save_image(image, marked_image("stripes", 800 + number)[0])
-    images[3].write_bytes(images[0].read_bytes()[:200])
-    images[4].write_text("no image")
+    images[18].write_bytes(images[0].read_bytes()[:200])
+    images[19].write_text("no image")
     open_page(page, app, f"predict?model={trained.model.id}")
     page.get_by_role("radio", name="Camera").click()
     # A photo that is taken before the camera shows something is none.
@@ -46,12 +54,31 @@ def test_images_of_camera_and_files_are_answered_with_a_key_and_found_in_the_new
     expect(tiles).to_have_count(1)
     page.get_by_role("radio", name="Upload images").click()
     page.locator("[data-testid=stFileUploaderDropzoneInput]").set_input_files(images)
-    expect(tiles).to_have_count(6)
+    other = open_page(context.new_page(), app, f"evaluate?model={trained.model.id}")  # meanwhile
+    expect(other.get_by_text("Click a cell for its images.")).to_be_visible()
+    other.close()
     expect(page.get_by_text("2 files could not be read.")).to_be_visible()
+    expect(page.get_by_text("Classified 19")).to_be_visible()  # the photo among them
 
-    tiles.filter(has_text="0.png").click()
-    expect(page.locator(".viewer .classes button")).to_have_count(2)
-    expect(page.locator(".viewer .whatif")).to_be_visible()
+    tiles.filter(has_text=re.compile(r"(?<!\d)0\.png")).click()
+    viewer = page.locator(".viewer")
+    expect(viewer.locator(".classes button")).to_have_count(2)
+    canvas = viewer.locator("canvas.heat")
+    seen = [""]  # nothing is drawn yet
+    for method in ("grad_cam", "layer_cam", "occlusion"):
+        viewer.locator(f"[data-method={method}]").click()
+        eventually(
+            lambda: canvas.evaluate("c => c.width > 1 ? c.toDataURL() : ''") not in seen, 120
+        )
+        seen.append(canvas.evaluate("c => c.toDataURL()"))
+
+    before = viewer.locator(".answer .bars").inner_text()
+    viewer.get_by_text("What if the image were different").click()
+    viewer.locator("[data-change=blur]").fill("4")
+    expect(viewer.locator(".changed")).to_be_visible()
+    assert viewer.locator(".answer .bars").inner_text() != before
+    viewer.locator("[data-do=reset]").click()
+    expect(viewer.locator(".answer .bars")).to_have_text(before, use_inner_text=True)
     number = trained.dataset.class_names.index("blue disc") + 1
     page.keyboard.press(str(number))  # the model says stripes
     expect(page.locator(".viewer .said")).to_contain_text("Noted: blue disc")
