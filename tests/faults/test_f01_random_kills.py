@@ -322,16 +322,18 @@ def test_random_kills_lose_nothing(trained: Trained, tmp_path: Path, begin: Begi
         "training": victim.training,
     }
     kinds, weights = list(PARTS), list(PARTS.values())
-    while victim.kills.total() < KILLS:
-        kind = victim.random.choices(kinds, weights)[0]
-        before = victim.kills[kind]
-        turns[kind]()
-        if victim.kills[kind] == before:
-            victim.kills[kind] += 1
-        if victim.kills.total() % 50 < 2:
-            print(dict(victim.kills), flush=True)
-    victim.leave()
-    victim.app.stop()
+    try:
+        while victim.kills.total() < KILLS:
+            kind = victim.random.choices(kinds, weights)[0]
+            before = victim.kills[kind]
+            turns[kind]()
+            if victim.kills[kind] == before:
+                victim.kills[kind] += 1
+            if victim.kills.total() % 50 < 2:
+                print(dict(victim.kills), flush=True)
+        victim.leave()
+    finally:
+        victim.app.stop()
     sound(victim.workspace)
     print(
         f"{victim.kills.total()} kills, nothing lost: {dict(victim.kills)}; "
