@@ -4,10 +4,11 @@
 
 Imports every folder into a new workspace and computes the features once. Then, on the same
 features and splits, both in one run: the last layer trained by SGD for 100 epochs with the best
-one kept (the recipe until 0.1), and the product's own solution with its default settings on the
-features of each detail level. References: scikit-learn's LogisticRegression (C = 0.01, balanced)
-on the same features of the last layer, and always the largest class. Prints accuracy, macro recall,
-macro F1 and log loss on the test images, and the seconds on one thread without the features.
+one kept (the recipe until 0.1), and the product's own solutions with its default settings on the
+features of each detail level, with each kind of last layer. References: scikit-learn's
+LogisticRegression (C = 0.01, balanced) on the same features of the last layer, and always the
+largest class. Prints accuracy, macro recall, macro F1 and log loss on the test images, and the
+seconds on one thread without the features.
 Splits: 5 seeds of 60/20/20 with look-alikes kept together for the sets named by --grouped, else
 3 seeds of 60/10/30.
 """
@@ -32,7 +33,7 @@ from sklearn.linear_model import LogisticRegression  # noqa: E402
 from sklearn.pipeline import make_pipeline  # noqa: E402
 from sklearn.preprocessing import StandardScaler  # noqa: E402
 
-from core.domain.configs.choices import Detail, Recipe  # noqa: E402
+from core.domain.configs.choices import Detail, DetailChoice, HeadKind, Recipe  # noqa: E402
 from core.domain.configs.train import TrainConfig, recipe_defaults  # noqa: E402
 from core.domain.splits import Subset  # noqa: E402
 from core.domain.training import chosen_penalty  # noqa: E402
@@ -40,14 +41,15 @@ from core.evaluation.measures.classification import macro_f1  # noqa: E402
 from core.models.catalog import DEFAULT_NETWORK  # noqa: E402
 from core.store import datasets, splits  # noqa: E402
 from core.store.database import connect  # noqa: E402
-from core.training.cross_validation import penalty_path  # noqa: E402
 from core.training.engine import fit  # noqa: E402
-from core.training.linear_head import HeadTask, fit_head  # noqa: E402
+from core.training.heads import fit_kind, kind_path  # noqa: E402
+from core.training.linear_head import HeadTask, log_softmax  # noqa: E402
 from core.training.loop.state import new_state  # noqa: E402
 from core.worker.training.data import known_groups  # noqa: E402
 from core.workspace import Workspace  # noqa: E402
 
 CPU = torch.device("cpu")
+LEVELS = DetailChoice.AUTO_MIRRORED_TILES.levels
 STEPS = TrainConfig(
     recipe=Recipe.QUICK,
     epochs=100,
@@ -112,7 +114,7 @@ def load(workspace: Path, folder: Path, *, grouped: bool) -> Images:
         touchstone(workspace, "split", name, "--seed", seed, "--name", f"seed {seed}", *options)
     place = Workspace(workspace)
     features = {}
-    for detail in Detail:  # a run fills the cache of its level
+    for detail in LEVELS:  # a run fills the cache of its level
         known = set(place.features.glob("*"))
         options = ["--recipe", "quick", "--device", "cpu", "--detail", detail]
         touchstone(workspace, "train", name, *options)
@@ -166,7 +168,9 @@ def in_steps(images: Images, rows: dict[Subset, np.ndarray]) -> np.ndarray:
         return torch.log_softmax(model(examples(Subset.TEST).values).double(), 1).numpy()
 
 
-def solved(images: Images, rows: dict[Subset, np.ndarray], detail: Detail) -> np.ndarray:
+def solved(
+    images: Images, rows: dict[Subset, np.ndarray], detail: Detail, kind: HeadKind
+) -> np.ndarray:
     """The same by the recipe of today with its defaults, on the features of one level."""
     features = images.features[detail]
     config = recipe_defaults(Recipe.QUICK, DEFAULT_NETWORK)
@@ -179,10 +183,11 @@ def solved(images: Images, rows: dict[Subset, np.ndarray], detail: Detail) -> np
         config.label_smoothing,
         config.seed,
     )
-    path = list(penalty_path(task.only(rows[Subset.TRAIN]), on_step=lambda: None))
+    learned = task.only(rows[Subset.TRAIN])
+    path = [judged.point for judged in kind_path(kind, learned, on_step=lambda: None)]
     both = np.concatenate([rows[Subset.TRAIN], rows[Subset.VALIDATION]])
-    head = fit_head(task.only(both), chosen_penalty(config, path), on_step=lambda: None)
-    return np.log(np.maximum(head.probabilities(features[rows[Subset.TEST]]), 1e-30))
+    head = fit_kind(kind, task.only(both), chosen_penalty(config, path), on_step=lambda: None)
+    return log_softmax(head.logits(features[rows[Subset.TEST]]).astype(np.float64))
 
 
 def by_scikit_learn(images: Images, rows: dict[Subset, np.ndarray]) -> np.ndarray:
@@ -218,7 +223,11 @@ def compare(images: Images) -> None:
         "chance": by_chance,
         "before (SGD, best epoch)": in_steps,
         "scikit-learn": by_scikit_learn,
-        **{f"solved, {detail}": partial(solved, detail=detail) for detail in Detail},
+        **{
+            f"{kind}, {detail}": partial(solved, detail=detail, kind=kind)
+            for detail in LEVELS
+            for kind in HeadKind
+        },
     }
     for title, recipe in recipes.items():
         results = []

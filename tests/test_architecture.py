@@ -15,7 +15,7 @@ PROJECT = Path(__file__).parent.parent
 CORE = PROJECT / "core"
 PAGES = PROJECT / "pages"
 
-BASE = {"administration", "domain", "errors", "exposure", "files", "words", "workspace"}
+BASE = {"administration", "domain", "errors", "exposure", "files", "lean", "words", "workspace"}
 # What each room may use besides itself and the base.
 ALLOWED = {
     "administration": {"domain", "errors", "workspace"},
@@ -23,6 +23,7 @@ ALLOWED = {
     "errors": set(),
     "exposure": {"errors"},
     "files": {"administration", "errors", "words", "workspace"},
+    "lean": set(),
     "words": set(),
     "workspace": {"errors", "exposure"},
     "store": set(),

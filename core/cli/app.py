@@ -19,6 +19,7 @@ from typer.main import get_group
 
 from core.cli.output import print_anywhere
 from core.cli.session import INTERRUPTED, fail_unexpectedly
+from core.lean import import_sqlite_alone
 
 DISTRIBUTION = "touchstone-vision"
 
@@ -191,24 +192,9 @@ def _touchstone(
     """Hold the options of the program itself."""
 
 
-def _import_without_pandas() -> None:
-    """Import sqlite_utils, which would import pandas, and with it pyarrow, if it found them.
-
-    They take a fifth of the time of a short command. Those that need them, such as report, find
-    them afterwards.
-    """
-    if "pandas" in sys.modules:
-        return
-    sys.modules["pandas"] = None  # type: ignore[assignment]
-    try:
-        importlib.import_module("sqlite_utils")
-    finally:
-        del sys.modules["pandas"]
-
-
 def main() -> None:
     """Run the `touchstone` command."""
-    _import_without_pandas()
+    import_sqlite_alone()
     print_anywhere()
     try:
         app(prog_name="touchstone")

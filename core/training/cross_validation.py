@@ -116,7 +116,7 @@ class _Curve:
     """The penalties tried so far, with a solution of every fold to start the next one from."""
 
     def __init__(self, task: HeadTask, folds: Sequence[NDArray[np.intp]], on_step: OnStep) -> None:
-        points = Space.of(task.features).points
+        points = Space.points_of(task.features)
         self._task, self._folds = task, folds
         self._fits = [_fold_objective(points, task, held_out, on_step) for held_out in folds]
         self._latest: list[Floats | None] = [None] * len(folds)

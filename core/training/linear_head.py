@@ -132,24 +132,44 @@ class Space:
         """
         from scipy.linalg import qr
 
-        if not np.isfinite(features).all():
-            raise TrainingError(
-                "The features of some images are not finite numbers.",
-                "Try another network, or check the images for empty or extreme pixels.",
-            )
-        mean = features.mean(axis=0)
-        deviation = np.maximum(features.std(axis=0), np.float32(_LEAST_DEVIATION))
-        standard = ((features - mean) / deviation).astype(np.float32)
+        standard, mean, deviation = _standardized(features)
         if len(standard) >= standard.shape[1]:
             return cls(standard, None, mean, deviation)
         basis, triangle = qr(standard.T, mode="economic", check_finite=False)
         return cls(np.ascontiguousarray(triangle.T), basis, mean, deviation)
+
+    @classmethod
+    def points_of(cls, features: Features) -> Features:
+        """The points of that space alone, to the bit, in half the time.
+
+        Raises:
+            TrainingError: as `of`.
+        """
+        from scipy.linalg import qr
+
+        standard, _, _ = _standardized(features)
+        if len(standard) >= standard.shape[1]:
+            return standard
+        (triangle,) = qr(standard.T, mode="r", check_finite=False)
+        return np.ascontiguousarray(triangle[: len(standard)].T)
 
     def head(self, weight: Floats, bias: Floats) -> LinearHead:
         """Weights [C, K] and bias [C] in this space as a head for plain features."""
         whole = weight if self.basis is None else weight @ self.basis.T.astype(np.float64)
         plain = whole / self.deviation
         return LinearHead(plain.astype(np.float32), (bias - plain @ self.mean).astype(np.float32))
+
+
+def _standardized(features: Features) -> tuple[Features, Features, Features]:
+    """Features [N, D] with means of 0 and deviations of 1; what was taken away and divided by."""
+    if not np.isfinite(features).all():
+        raise TrainingError(
+            "The features of some images are not finite numbers.",
+            "Try another network, or check the images for empty or extreme pixels.",
+        )
+    mean = features.mean(axis=0)
+    deviation = np.maximum(features.std(axis=0), np.float32(_LEAST_DEVIATION))
+    return ((features - mean) / deviation).astype(np.float32), mean, deviation
 
 
 class Objective:

@@ -15,6 +15,10 @@ from typing import assert_never
 
 from filelock import FileLock, Timeout
 
+from core.lean import import_sqlite_alone
+
+import_sqlite_alone()  # before the first module that uses it
+
 from core.administration import administration
 from core.domain.ids import new_id, utc_now
 from core.domain.jobs import Job, JobKind, JobStatus

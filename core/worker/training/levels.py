@@ -9,7 +9,7 @@ they are for it.
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +31,7 @@ from core.worker.session import JobSession, StopRequested
 from core.worker.training.data import TrainingData, comparing_passes
 
 _USUAL_POINTS = 9  # of a penalty path
-_TIMED_ROWS = 16
+_TIMED_ROWS = 8
 
 
 @dataclass(frozen=True)
@@ -168,6 +168,14 @@ class _Search:
         return self._features(detail, self._source(detail), self._data.cache, report)
 
     def _source(self, detail: Detail) -> FeatureSource:
+        return self._stages if detail is Detail.STAGES else self._new_source(detail)
+
+    @cached_property
+    def _stages(self) -> FeatureSource:
+        """Kept: other levels use it as well, and each source compiles its network anew."""
+        return self._new_source(Detail.STAGES)
+
+    def _new_source(self, detail: Detail) -> FeatureSource:
         preprocess = self._data.run.preprocess.at_detail(detail)
         runtimes = self._session.workspace.runtimes
         return FeatureSource(self._backbone, preprocess, detail, self._data.device_name, runtimes)

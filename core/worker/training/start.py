@@ -73,12 +73,14 @@ def load_start_model(
         for row, name in enumerate(class_names)
         if name in card.class_names
     ]
+    weight = tensors.get(f"{card.head}.weight")
+    is_as_wide = weight is not None and weight.shape[1:] == shapes[f"{head}weight"][1:]
     for name, value in state.items():
         if not name.startswith(head):
             state[name] = torch.from_numpy(tensors[name])
             continue
         known = tensors.get(card.head + name.removeprefix(head[:-1]))
-        if known is not None and known.shape[1:] == tuple(value.shape[1:]):
+        if known is not None and is_as_wide:
             for row, known_row in rows:
                 value[row] = torch.from_numpy(known[known_row : known_row + 1])[0]
     network.load_state_dict(state)

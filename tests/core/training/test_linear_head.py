@@ -12,7 +12,7 @@ from core.domain.configs.train import TrainConfig
 from core.domain.training import WITHOUT_CHOICE, chosen_penalty
 from core.errors import TrainingError
 from core.training.cross_validation import FOLDS, group_folds, judged_at, penalty_path
-from core.training.linear_head import HeadTask, fit_head, image_weights
+from core.training.linear_head import HeadTask, Space, fit_head, image_weights
 
 
 def _task(n=200, d=12, classes=3, *, seed=0, noise=1.0, counts=None) -> HeadTask:
@@ -25,6 +25,12 @@ def _task(n=200, d=12, classes=3, *, seed=0, noise=1.0, counts=None) -> HeadTask
     plain = centers[targets] + noise * rng.normal(size=(len(targets), d))
     features = plain * rng.uniform(0.5, 3, d) + rng.normal(size=d)
     return HeadTask(features.astype(np.float32), targets, np.arange(len(targets)), classes)
+
+
+@pytest.mark.parametrize("n", [30, 50])
+def test_the_points_of_a_space_alone_are_the_same_bits(n):
+    features = _task(n, 40).features
+    assert np.array_equal(Space.points_of(features), Space.of(features).points)
 
 
 def _fit(task, penalty):

@@ -163,16 +163,17 @@ def test_a_start_model_gives_its_network_and_the_classes_that_both_know(trained,
     assert np.array_equal(head.weight[1:].detach().numpy(), tensors["classifier.weight"][::-1])
     models.delete_model(workspace, trained.model.id)
     load_start_model(session, run, names, network)  # the run keeps a copy
+    # A head of other features was left out without its bias, which then belonged to nothing.
     kept = workspace.run_folder(run.id) / "start.safetensors"
     card, weights = read_card(kept), read_tensors(kept)
-    deep = Head(
-        np.ones((2, 5), "f4"),
-        np.ones(2, "f4"),
-        HiddenLayer(np.ones((5, 1280), "f4"), np.ones(5, "f4")),
-    )
-    kept.write_bytes(
-        write_bundle(replace(card, hidden_layer=True), weights | deep.as_tensors(card.head))
-    )
+    other = Head(np.ones((2, 5), "f4"), np.ones(2, "f4"))
+    kept.write_bytes(write_bundle(card, weights | other.as_tensors(card.head)))
+    before = head.bias.detach().clone()
+    load_start_model(session, run, names, network)
+    assert torch.equal(head.bias, before)
+    deep = replace(other, hidden=HiddenLayer(np.ones((5, 1280), "f4"), np.ones(5, "f4")))
+    card = replace(card, hidden_layer=True)
+    kept.write_bytes(write_bundle(card, weights | deep.as_tensors(card.head)))
     with pytest.raises(TrainingError, match="hidden layer"):
         load_start_model(session, run, names, network)
 
