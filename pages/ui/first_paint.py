@@ -25,6 +25,7 @@ _ELEMENTS = (
     "Html",
     "Metric",
     "NumberInput",
+    "Pagination",
     "Progress",
     "Radio",
     "Selectbox",

@@ -5,16 +5,15 @@ const NAMES = ['dataset', 'split', 'model']
 const DOORS = 'hdtespm'
 const SEQUENCE_MS = 1500
 const PHONE_PX = 768
-const CALM_MS = 300
+const CALM_MS = 100
 const PICK_MS = 5000
-// Why several times: parts of the page are drawn after this component.
-const LATER_MS = [0, 300, 1500]
 const SEARCH = '[class*="st-key-search"] input, [class*="text_filter"] input, input[type="search"]'
 
 let present = null
 let waitsForDoor = 0
 let waitsForLinks = 0
 let heldPath = null
+let isToDescribe = false
 
 export default function ({ data, parentElement }) {
   if (present === null) {
@@ -22,12 +21,15 @@ export default function ({ data, parentElement }) {
     for (const name of ['pointerup', 'keydown']) document.addEventListener(name, notePick, true)
     document.addEventListener('click', holdLink, true)
     document.addEventListener('click', closeMenu)
-    fetchAhead(data.ahead)
+    setTimeout(() => fetchAhead(data.ahead), CALM_MS)
+    // Parts of the page are drawn after this component.
+    new MutationObserver(describeSoon).observe(document.body,
+      { subtree: true, childList: true, attributes: true, attributeFilter: ['href'] })
   }
   present = { data, keys: parentElement.querySelector('.ts-keys') }
   setTimeout(followLink)
   if (data.address) completeAddress(data.address)
-  for (const wait of LATER_MS) setTimeout(() => describe(data), wait)
+  describeSoon()
 }
 
 // Why not from Python: every change of the link there is one more press of the Back button.
@@ -38,6 +40,16 @@ function completeAddress(wanted) {
     else link.searchParams.delete(name)
   }
   if (link.href !== window.location.href) window.history.replaceState(window.history.state, '', link)
+}
+
+// Once in each picture that the browser draws.
+function describeSoon() {
+  if (isToDescribe) return
+  isToDescribe = true
+  requestAnimationFrame(() => {
+    isToDescribe = false
+    describe(present.data)
+  })
 }
 
 function describe({ tips, door, landmarks }) {
@@ -96,17 +108,14 @@ function followLink() {
   heldPath = null
 }
 
-// Code of what later pages show is started while nobody waits: the first chart of a visit would
-// wait for it, a third of a second and more.
+// Code of what later pages show is started once the first page stands: the first chart of a visit
+// would wait for it, a third of a second and more.
 function fetchAhead(modules) {
-  const isBusy = () => document.querySelector('[data-test-script-state="running"]')
-  const step = () => {
-    if (!modules.length) return
-    if (isBusy()) return setTimeout(step, CALM_MS)
-    import(new URL(modules[0], document.baseURI)).catch(() => null).finally(() => setTimeout(step, CALM_MS))
-    modules = modules.slice(1)
+  if (document.querySelector('[data-test-script-state="running"]')) {
+    setTimeout(() => fetchAhead(modules), CALM_MS)
+    return
   }
-  setTimeout(() => window.requestIdleCallback ? requestIdleCallback(step) : step(), CALM_MS)
+  for (const address of modules) import(new URL(address, document.baseURI)).catch(() => null)
 }
 
 // On a phone the menu lies over the page that it has just opened.
