@@ -178,7 +178,8 @@ def read_user_file(path: Path, *, most_bytes: int, roots: Sequence[Path] = ()) -
         OSError: if it may not be opened or cannot be read.
     """
     with open_user_file(path, most_bytes=most_bytes, roots=roots) as file:
-        return file.read(most_bytes + 1)[:most_bytes]
+        # Why not all that is allowed: room for it would be taken before a byte is read.
+        return file.read(min(os.fstat(file.fileno()).st_size, most_bytes))
 
 
 def may_be_read(resolved: Path, roots: Sequence[Path]) -> bool:
@@ -190,7 +191,7 @@ def may_be_read(resolved: Path, roots: Sequence[Path]) -> bool:
 def _opened_path(descriptor: int, path: Path) -> Path:
     """Where an open file lies, links resolved."""
     with contextlib.suppress(OSError):  # only Linux tells
-        return Path(f"/proc/self/fd/{descriptor}").readlink()
+        return Path(os.readlink(f"/proc/self/fd/{descriptor}"))  # noqa: PTH115 - twice as fast
     return Path(os.path.realpath(path))
 
 

@@ -18,7 +18,7 @@ _RESERVE_SPARE = 5  # made again where so many times its size are free
 _LEAST_FREE_BYTES = 500_000  # a disk with less counts as full
 
 # They contain no images; reading some of them has side effects or never ends.
-_SYSTEM_FOLDERS = tuple(Path(p) for p in ("/proc", "/sys", "/dev", "/run"))
+_SYSTEM_PREFIXES = tuple(f"{folder}/" for folder in ("/proc", "/sys", "/dev", "/run"))
 
 
 @dataclass(frozen=True)
@@ -214,7 +214,9 @@ def folders_are_closed() -> bool:
 
 def is_system_path(path: Path) -> bool:
     """Whether a resolved path is in a folder of the operating system without images."""
-    return any(path.is_relative_to(folder) for folder in _SYSTEM_FOLDERS)
+    # Why text: asked at every file, where comparing paths would take longer than reading.
+    text = os.path.normcase(path) + os.sep
+    return any(text.startswith(folder) for folder in _SYSTEM_PREFIXES)
 
 
 def allowed_import_path(path: Path, *, uploads: Path | None = None) -> Path:
