@@ -92,8 +92,8 @@ def _solved(workspace: Workspace, view: RunView, job: Job) -> None:
         small_table(
             {
                 "penalty": [text.significant(p.penalty) for p in path],
-                "log loss": [f"{p.log_loss:.4f}" for p in path],
-                "standard error": [f"{p.standard_error:.4f}" for p in path],
+                "log loss": [text.decimal(p.log_loss, 4) for p in path],
+                "standard error": [text.decimal(p.standard_error, 4) for p in path],
             },
             "penalties",
             about="Penalties that were tried",
@@ -109,10 +109,10 @@ def _details_tried(workspace: Workspace, view: RunView, tried: Sequence[DetailTr
     small_table(
         {
             "level": [f"{t.detail.value}{' ★' if t.is_chosen else ''}" for t in tried],
-            "log loss": [f"{t.log_loss:.4f}" for t in tried],
+            "log loss": [text.decimal(t.log_loss, 4) for t in tried],
             "macro recall": [text.decimal(t.macro_recall) for t in tried],
             "gain": [_gain(t) for t in tried],
-            "ms per image": [f"{t.image_ms:.1f}" for t in tried],
+            "ms per image": [text.decimal(t.image_ms, 1) for t in tried],
         },
         "details_tried",
         about="Detail levels compared",
@@ -145,10 +145,10 @@ def _last_layers_tried(workspace: Workspace, view: RunView) -> None:
         {
             "last layer": [f"{t.head.value}{' ★' if t.is_chosen else ''}" for t in tried],
             "penalty": [text.significant(t.penalty) for t in tried],
-            "log loss": [f"{t.log_loss:.4f}" for t in tried],
+            "log loss": [text.decimal(t.log_loss, 4) for t in tried],
             "macro recall": [text.decimal(t.macro_recall) for t in tried],
             "gain": [_gain(t) for t in tried],
-            "ms per image": [f"{t.image_ms:.3f}" for t in tried],
+            "ms per image": [text.decimal(t.image_ms) for t in tried],
         },
         "last_layers_tried",
         about="Last layers compared",

@@ -16,6 +16,7 @@ ALLOWED = {
     "pages/results/evaluate_verdict.py": "positions in CSS",
     "pages/results/threshold_costs.py": "tenths of parts and of money",
     "pages/training/preview.py": "an aspect ratio in CSS",
+    "pages/ui/tables.py": "a width in CSS",
     "pages/ui/text.py": "gray levels with all their digits",
     "pages/data/preprocess.py": "gray levels with all their digits",
     "core/cli/settings.py": "ranges of settings in the help",

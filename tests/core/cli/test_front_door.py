@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from core.cli import use
 from core.cli.app import CONTENTS, app, load_command
 from core.domain.jobs import JobStatus
 from core.workflows.training import runs
+from core.workflows.use import models
 from tests.conftest import copy_of
 from tests.made import add_model, make_dataset
 
@@ -159,7 +159,7 @@ def test_an_unexpected_error_is_one_line_that_names_the_log(workspace, monkeypat
     def broken(workspace):
         raise RuntimeError("the disk\nspoke")
 
-    monkeypatch.setattr(use.models, "list_models", broken)
+    monkeypatch.setattr(models, "list_models", broken)
     options = ["--workspace", str(workspace.root)]
     answer = CliRunner().invoke(app, ["models", *options])
     log = workspace.logs / "command-line.log"
