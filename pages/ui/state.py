@@ -1,6 +1,7 @@
 """Where the app's state lives: the workspace on disk, and what is open in the URL."""
 
 import zlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import streamlit as st
@@ -26,6 +27,7 @@ def choose(
         help: its tooltip.
         required: False starts with nothing chosen.
     """
+    options = _told_apart(options)
     # Why the names in the key: after a rename the box would go on showing the old one.
     key = f"choose_{noun}_{zlib.crc32(repr(options).encode())}"
     seen = f"chosen_{noun}"
@@ -46,6 +48,16 @@ def choose(
     if chosen is not None and (wanted or chosen != next(iter(options))) and wanted != chosen:
         st.query_params[noun] = chosen
     return chosen
+
+
+def _told_apart(options: Mapping[str, str]) -> dict[str, str]:
+    """The same, equal names numbered. Why: a browser answers with the name of what was chosen."""
+    seen: Counter[str] = Counter()
+    numbered = {}
+    for key, name in options.items():
+        seen[name] += 1
+        numbered[key] = name if seen[name] == 1 else f"{name} ({seen[name]})"
+    return numbered
 
 
 def remember(noun: str, chosen: str | None) -> None:
