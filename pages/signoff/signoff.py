@@ -11,10 +11,11 @@ from core.evaluation.measures.parts import Unit
 from core.evaluation.release.words import GOLDEN_RIGHT, REVIEWS_NOT_LIMITED, criteria_in_words
 from core.workflows.results import judging, thresholds
 from core.workflows.signoff import release, sealing
+from core.workflows.signoff.obstacles import Obstacle
 from core.workflows.signoff.seal_changes import SignOff
 from core.workflows.signoff.steps import SignOffStep, StepStatus, size_of, steps_of
 from core.workspace import Workspace
-from pages.signoff import signoff_report, signoff_verdict
+from pages.signoff import signoff_blocked, signoff_report, signoff_verdict
 from pages.ui import (
     context,
     errors,
@@ -36,10 +37,12 @@ OPENING = (
 _ICONS = {
     StepStatus.DONE: ":green[:material/check_circle:]",
     StepStatus.CURRENT: ":primary[:material/arrow_circle_right:]",
+    StepStatus.BLOCKED: ":red[:material/block:]",
     StepStatus.OPEN: ":material/circle:",
     StepStatus.WAITING: ":gray[:material/lock_clock:]",
     StepStatus.SKIPPED: ":orange[:material/error:]",
 }
+NEXT = (StepStatus.CURRENT, StepStatus.BLOCKED)
 
 
 def strip(states: dict[SignOffStep, StepStatus]) -> None:
@@ -47,7 +50,7 @@ def strip(states: dict[SignOffStep, StepStatus]) -> None:
     with st.container(horizontal=True, gap="medium", key="signoff_steps"):
         for number, (step, status) in enumerate(states.items(), start=1):
             title = f"{number} {_title(step)}"
-            shown = f"**{title}**" if status is StepStatus.CURRENT else title
+            shown = f"**{title}**" if status in NEXT else title
             st.markdown(
                 f"{_ICONS[status]} {shown} :gray[{_status(status)}]",
                 width="content",
@@ -76,6 +79,8 @@ def _status(status: StepStatus) -> str:
             return "done"
         case StepStatus.CURRENT:
             return "now"
+        case StepStatus.BLOCKED:
+            return "blocked"
         case StepStatus.OPEN:
             return "optional"
         case StepStatus.WAITING:
@@ -87,7 +92,10 @@ def _status(status: StepStatus) -> str:
 
 
 def current(workspace: Workspace, standing: SignOff, step: SignOffStep | None) -> None:
-    """The one thing to do now."""
+    """The one thing to do now, or what keeps it from being done."""
+    if standing.obstacle is not None and step in (SignOffStep.SEAL, SignOffStep.OPEN):
+        signoff_blocked.show(standing, standing.obstacle)
+        return
     match step:
         case SignOffStep.CRITERIA:
             st.markdown("**Set what a model must reach**, before anybody views the test results.")
@@ -212,7 +220,12 @@ def fixed_part(workspace: Workspace, standing: SignOff) -> None:
     with right:
         _test_images(workspace, standing)
     if kept is not None:
-        release_criteria.criteria(workspace, standing.dataset.id, kept)
+        release_criteria.criteria(
+            workspace,
+            standing.dataset.id,
+            kept,
+            expanded=standing.obstacle is Obstacle.NOTHING_REQUIRED,
+        )
 
 
 def _test_images(workspace: Workspace, standing: SignOff) -> None:
@@ -267,7 +280,7 @@ def page(workspace: Workspace) -> None:
         st.info(text.plain(err.message))
         return
     states = steps_of(standing)
-    step = next((item for item, status in states.items() if status is StepStatus.CURRENT), None)
+    step = next((item for item, status in states.items() if status in NEXT), None)
     strip(states)
     certificate = judging.certificate_of(workspace, standing.model)
     if certificate is not None and certificate.is_leaking:

@@ -19,6 +19,7 @@ from core.workflows.signoff.release import GateReport
 from core.workflows.signoff.seal_changes import SignOff
 from core.workflows.signoff.steps import Remedy, remedy_of
 from core.workspace import Workspace
+from pages.signoff import signoff_blocked
 from pages.ui import release_criteria, test_access, text
 from pages.ui.places import Place
 
@@ -38,7 +39,9 @@ def show(workspace: Workspace, standing: SignOff) -> None:
         _void(standing)
     if standing.is_opened:
         _verdict(workspace, standing, gate)
-    if remedy is not None:
+    if standing.obstacle and gate and gate.gate.is_without_data and not standing.is_void:
+        signoff_blocked.advice(standing, standing.obstacle)
+    elif remedy is not None:
         _what_to_do(standing, remedy)
 
 
@@ -57,7 +60,8 @@ def _verdict(workspace: Workspace, standing: SignOff, gate: GateReport | None) -
     if gate.gate.passed:
         st.success(f"**Criteria met.** {worth}", icon=":material/check_circle:")
     else:
-        st.error(f"**Criteria not met.** {worth}", icon=":material/cancel:")
+        what = "cannot be judged" if gate.gate.is_without_data else "not met"
+        st.error(f"**Criteria {what}.** {worth}", icon=":material/cancel:")
     if gate.gate.is_empty:
         st.markdown("\n".join(text.plain(reason) for reason in reasons_in_words(gate.gate)))
     lines = verdict_lines(gate.gate, gate.kept.criteria)

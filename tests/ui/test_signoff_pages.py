@@ -4,18 +4,20 @@ import pytest
 
 from core.domain.signoff import AccessKind, MarkKind
 from core.domain.splits import Subset
+from core.domain.stages.states import StepAction
 from core.errors import ConfigError
 from core.evaluation.release.criteria import ReleaseCriteria
 from core.evaluation.release.words import GOLDEN_RIGHT
 from core.store import judgement
 from core.store.database import connect, transaction
-from core.workflows.data import edits
+from core.workflows.data import datasets, edits
 from core.workflows.results import access
 from core.workflows.signoff import release
 from core.workflows.signoff.report import Form
+from core.workflows.stages import stages_of
 from core.workflows.use import models
 from core.workspace import Workspace
-from tests.made import Made, add_model, make_dataset
+from tests.made import NAMES, Made, add_model, make_dataset
 from tests.ui.conftest import OpenPage
 
 
@@ -80,6 +82,22 @@ def test_criteria_of_a_first_model_are_set_on_the_sign_off_page(
     assert kept.criteria.max_escape == 0.07
     assert not app.button(key="seal").disabled
     assert "Plan :gray[optional]" in _said(app)
+    # Without verdicts it was sealed, opened and failed for lack of data: another model was advised.
+    edits.set_verdicts(workspace, "parts", dict.fromkeys(NAMES))
+    app.run()
+    assert not [button for button in app.button if button.key == "seal"]
+    assert "Seal** :gray[blocked]" in _said(app)
+    assert "no verdicts say which classes are OK" in _said(app)
+    (link,) = [item for item in app.get("page_link") if item.proto.label == "Set the verdicts"]
+    assert "tab=Classes" in link.proto.query_string
+    model = models.find_model(workspace, "first")
+    access.record_view(workspace, model, "Evaluate page")
+    app.run()
+    assert "Criteria cannot be judged" in app.error[0].value
+    assert "train another model" not in _said(app)
+    assert stages_of(workspace, datasets.find_dataset(workspace, "parts")).next_step.action is (
+        StepAction.READ_VERDICT
+    )
 
 
 def test_golden_samples_are_held_by_a_seal_only_where_there_are_some(

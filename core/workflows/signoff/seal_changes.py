@@ -14,6 +14,7 @@ from core.evaluation.decisions.rule import same_rules
 from core.evaluation.measures.parts import Unit
 from core.evaluation.release.criteria import same_criteria
 from core.store import datasets, splits, versions
+from core.workflows.signoff.obstacles import Obstacle
 from core.workspace import Workspace
 
 _NAMED = 3  # images named in a sentence
@@ -33,6 +34,7 @@ class SignOff:
     `criteria` and `rule` are the JSON of today, None where there is none; `changes` say what voids
     the seal; `accesses` are all recorded views of the split's test results, for any model.
     `defective` counts the defective ones of the unit; None where the classes have no verdicts.
+    `obstacle` is what keeps the criteria from being judged; None without criteria.
     """
 
     model: Model
@@ -49,6 +51,7 @@ class SignOff:
     accesses: tuple[TestSetAccess, ...]
     changes: tuple[str, ...] = ()
     defective: int | None = None
+    obstacle: Obstacle | None = None
 
     @property
     def own_openings(self) -> tuple[TestSetAccess, ...]:

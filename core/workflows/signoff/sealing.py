@@ -24,12 +24,14 @@ from core.domain.signoff import MarkKind, Seal
 from core.domain.splits import Split, Subset
 from core.errors import ConfigError, NotFoundError, SealedError
 from core.evaluation.decisions.feasible import refuse_impossible
+from core.evaluation.release.criteria import criteria_from_json
 from core.store import datasets, judgement, models, splits
 from core.store.database import connect, transaction
 from core.workflows.results.access import record_opening, required_purpose
 from core.workflows.results.counting import Counted, known_parts
 from core.workflows.results.memory import Memory
 from core.workflows.results.thresholds import load_basis, saved_rule
+from core.workflows.signoff.obstacles import Obstacle, obstacle_of, refuse
 from core.workflows.signoff.seal_changes import (
     ProgressCallback,
     SignOff,
@@ -89,9 +91,20 @@ def sign_off(
             defective=_defective(dataset, labels, counted),
         )
         changes = changes_since(db, standing, seal) if seal else []
+        obstacle = _obstacle(db, standing, labels)
     if seal and check_files:
         changes += _changed_files(workspace, split, on_progress)
-    return replace(standing, changes=tuple(changes))
+    return replace(standing, changes=tuple(changes), obstacle=obstacle)
+
+
+def _obstacle(db: Database, standing: SignOff, labels: Sequence[int]) -> Obstacle | None:
+    if standing.criteria is None:
+        return None
+    seal, criteria = standing.seal, criteria_from_json(standing.criteria).criteria
+    golden = judgement.marked(db, standing.dataset.id, MarkKind.GOLDEN)
+    if standing.is_opened and seal is not None and seal.golden is not None:
+        golden = list(seal.golden)
+    return obstacle_of(criteria, standing.model, standing.dataset, labels, has_golden=bool(golden))
 
 
 def file_changes(
@@ -109,7 +122,8 @@ def seal_test(
     Before the first view, sealing again replaces the seal.
 
     Raises:
-        ConfigError: if there are no criteria, no test images, or the saved rule decides nothing.
+        ConfigError: if there are no criteria or no test images, if the test could not answer the
+            criteria, or the saved rule decides nothing.
         SealedError: if the results of this model were viewed already, or files have changed.
     """
     standing = sign_off(workspace, model_id)
@@ -151,7 +165,7 @@ def open_test(
     """Open a sealed test set for a model; recorded permanently with time, purpose and person.
 
     Raises:
-        ConfigError: if no purpose is given.
+        ConfigError: if no purpose is given, or the test could not answer the criteria.
         SealedError: if it is not sealed for this model yet, or the seal is void.
     """
     words = required_purpose(purpose)
@@ -237,6 +251,7 @@ def _refuse_sealing(standing: SignOff) -> None:
             f"Dataset '{standing.dataset.name}' has no release criteria yet.",
             "Set them first: on the Sign-off page, or with `touchstone criteria`.",
         )
+    refuse(standing.obstacle)
 
 
 def _refuse_idle_rule(workspace: Workspace, model: Model) -> None:
@@ -267,3 +282,4 @@ def _refuse_opening(standing: SignOff) -> None:
             f"The seal is void: {standing.changes[0]}",
             "The results have not been viewed yet: undo the change, or seal the test again.",
         )
+    refuse(standing.obstacle)

@@ -27,6 +27,7 @@ class StepStatus(StrEnum):
     DONE = "done"
     CURRENT = "current"  # the one to do now
     OPEN = "open"  # possible at any time
+    BLOCKED = "blocked"  # it would be the one to do now, but the criteria cannot be judged
     WAITING = "waiting"  # an earlier one comes first
     SKIPPED = "skipped"  # it was passed over, or what it gave is void
 
@@ -95,8 +96,10 @@ def steps_of(standing: SignOff) -> dict[SignOffStep, StepStatus]:
             states[step] = StepStatus.SKIPPED
         elif step is SignOffStep.PLAN:
             states[step] = StepStatus.OPEN
-        elif StepStatus.CURRENT in states.values():
+        elif {StepStatus.CURRENT, StepStatus.BLOCKED} & set(states.values()):
             states[step] = StepStatus.WAITING
+        elif step in (SignOffStep.SEAL, SignOffStep.OPEN) and standing.obstacle is not None:
+            states[step] = StepStatus.BLOCKED
         else:
             states[step] = StepStatus.CURRENT
     return states
