@@ -7,15 +7,12 @@ import streamlit as st
 from core.domain.keeping.people import Right
 from core.domain.models import Model
 from core.errors import NotFoundError, TouchstoneError
-from core.evaluation.measures.parts import Unit
-from core.evaluation.release.words import GOLDEN_RIGHT, REVIEWS_NOT_LIMITED, criteria_in_words
-from core.workflows.results import judging, thresholds
-from core.workflows.signoff import release, sealing
-from core.workflows.signoff.obstacles import Obstacle
+from core.workflows.results import judging
+from core.workflows.signoff import sealing
 from core.workflows.signoff.seal_changes import SignOff
-from core.workflows.signoff.steps import SignOffStep, StepStatus, size_of, steps_of
+from core.workflows.signoff.steps import SignOffStep, StepStatus, steps_of
 from core.workspace import Workspace
-from pages.signoff import signoff_blocked, signoff_report, signoff_verdict
+from pages.signoff import signoff_blocked, signoff_report, signoff_sealed, signoff_verdict
 from pages.ui import (
     context,
     errors,
@@ -41,6 +38,7 @@ _ICONS = {
     StepStatus.OPEN: ":material/circle:",
     StepStatus.WAITING: ":gray[:material/lock_clock:]",
     StepStatus.SKIPPED: ":orange[:material/error:]",
+    StepStatus.VOID: ":red[:material/lock_reset:]",
 }
 NEXT = (StepStatus.CURRENT, StepStatus.BLOCKED)
 
@@ -87,6 +85,8 @@ def _status(status: StepStatus) -> str:
             return "later"
         case StepStatus.SKIPPED:
             return "missed"
+        case StepStatus.VOID:
+            return "void"
         case _:
             assert_never(status)
 
@@ -182,88 +182,6 @@ def _open(workspace: Workspace, standing: SignOff) -> None:
         st.rerun()
 
 
-def fixed_part(workspace: Workspace, standing: SignOff) -> None:
-    """What the seal holds: criteria, threshold, test images."""
-    title = "What is sealed" if standing.seal else "What the seal will hold"
-    st.subheader(title, anchor=False)
-    left, middle, right = st.columns(3, gap="large")
-    kept = release.criteria_of(workspace, standing.dataset.id)
-    with left:
-        st.markdown("**Release criteria**")
-        if kept:
-            lines = criteria_in_words(kept.criteria)
-            if len(lines) > 1 and not release.has_golden(workspace, standing.model):
-                lines = [line for line in lines if line != GOLDEN_RIGHT]
-            st.markdown("\n".join(f"- {text.plain(line)}" for line in lines))
-            if not kept.criteria.limits_reviews and not standing.is_opened:
-                st.caption(REVIEWS_NOT_LIMITED)
-        else:
-            st.markdown("None yet.")
-        if kept and kept.earlier:
-            st.caption(
-                f"Changed {text.count(len(kept.earlier), 'time')}; last {text.when(kept.set_at)}."
-            )
-    rule = thresholds.saved_rule(workspace, standing.model.id)
-    with middle:
-        st.markdown("**Reject threshold**")
-        st.markdown(
-            "None saved: the predicted class decides."
-            if rule is None
-            else text.plain(rule.in_words)
-        )
-        st.page_link(
-            Place.OPERATING_POINT,
-            label="Set the threshold",
-            icon=Place.OPERATING_POINT.icon,
-            query_params={"model": standing.model.id},
-        )
-    with right:
-        _test_images(workspace, standing)
-    if kept is not None:
-        release_criteria.criteria(
-            workspace,
-            standing.dataset.id,
-            kept,
-            expanded=standing.obstacle is Obstacle.NOTHING_REQUIRED,
-        )
-
-
-def _test_images(workspace: Workspace, standing: SignOff) -> None:
-    st.markdown("**Test images**")
-    size = size_of(standing)
-    defective = "" if size.available is None else f", {size.available:,} defective"
-    unit = f" {standing.unit.word}" if defective and standing.unit is Unit.PARTS else ""
-    st.markdown(f"{text.count(standing.images, 'image')}{defective}{unit}")
-    if not size.is_enough:
-        st.warning(
-            f"Too few: the proof needs {size.needed:,} defective ones, without an escape.",
-            icon=":material/straighten:",
-        )
-        st.page_link(
-            Place.TEST_PLANNER,
-            label="Plan the test",
-            icon=Place.TEST_PLANNER.icon,
-            query_params={"model": standing.model.id},
-        )
-    with st.popover("Files", type="tertiary", icon=":material/fact_check:", key="files"):
-        st.caption(f"Split “{text.plain(standing.split.name)}”, digest {standing.digest[:24]}…")
-        if st.button(
-            "Check that files are unchanged",
-            key="check_files",
-            help="Reads every test image again and compares it with what was imported.",
-        ):
-            _check_files(workspace, standing)
-
-
-def _check_files(workspace: Workspace, standing: SignOff) -> None:
-    with st.spinner("Reading the test images …"):
-        changed = sealing.file_changes(workspace, standing.model.id)
-    for change in changed:
-        st.error(text.plain(change))
-    if not changed:
-        st.success("All test images are unchanged since the import.")
-
-
 def page(workspace: Workspace) -> None:
     model = context.model(workspace)
     if model is None:
@@ -293,9 +211,9 @@ def page(workspace: Workspace) -> None:
     current(workspace, standing, step)
     if standing.is_opened:
         signoff_report.show(workspace, standing)
-        fixed_part(workspace, standing)
+        signoff_sealed.show(workspace, standing)
     else:
-        fixed_part(workspace, standing)
+        signoff_sealed.show(workspace, standing)
         signoff_report.show(workspace, standing)
     signoff_verdict.record(standing)
 

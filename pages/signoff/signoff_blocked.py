@@ -22,7 +22,7 @@ def show(standing: SignOff, obstacle: Obstacle) -> None:
 def advice(standing: SignOff, obstacle: Obstacle) -> None:
     """What to do, with a link to the page where it is done."""
     dataset = {"dataset": standing.dataset.id}
-    with st.container(horizontal=True, vertical_alignment="center", key="what_to_do"):
+    with st.container(horizontal=True, vertical_alignment="center", key="settle"):
         st.markdown(f"**What to do**: {_advice(obstacle)}", width="content")
         match obstacle:
             case Obstacle.NOTHING_REQUIRED:

@@ -1,5 +1,7 @@
 """Test planner and Sign-off, without a browser."""
 
+from pathlib import Path
+
 import pytest
 
 from core.domain.signoff import AccessKind, MarkKind
@@ -12,7 +14,7 @@ from core.store import judgement
 from core.store.database import connect, transaction
 from core.workflows.data import datasets, edits
 from core.workflows.results import access
-from core.workflows.signoff import release
+from core.workflows.signoff import release, sealing
 from core.workflows.signoff.report import Form
 from core.workflows.stages import stages_of
 from core.workflows.use import models
@@ -100,16 +102,39 @@ def test_criteria_of_a_first_model_are_set_on_the_sign_off_page(
     )
 
 
-def test_golden_samples_are_held_by_a_seal_only_where_there_are_some(
+def test_golden_samples_are_held_by_a_seal_and_it_says_where_there_are_none(
     open_page: OpenPage, made: Made
 ) -> None:
     release.set_criteria(made.workspace, "parts", ReleaseCriteria(max_escape=0.5))
     app = open_page("signoff/signoff.py", made.workspace, model="model-new")
-    assert GOLDEN_RIGHT not in _held(app)
+    # It was in force, ticked in the form, and missing here.
+    assert f"{GOLDEN_RIGHT} (none is marked yet)" in _held(app)
     with connect(made.workspace) as db, transaction(db):
         judgement.set_mark(db, made.ids[Subset.TEST][:1].tolist(), MarkKind.GOLDEN, on=True)
     app.run()
     assert GOLDEN_RIGHT in _held(app)
+    assert "none is marked" not in _held(app)
+
+
+def test_a_void_seal_shows_what_was_sealed_beside_what_holds_now_and_the_way_back(
+    open_page: OpenPage, workspace: Workspace, tmp_path: Path
+) -> None:
+    # "What is sealed" listed the edited limit, above a green "Criteria met.".
+    made = make_dataset(workspace, per_subset=24, images=tmp_path / "images")
+    add_model(made, "first", skill=12.0)
+    release.set_criteria(workspace, "parts", ReleaseCriteria(max_overkill=0.1))
+    sealing.seal_test(workspace, "first")
+    sealing.open_test(workspace, "first", "release 1")
+    release.set_criteria(workspace, "parts", ReleaseCriteria(max_overkill=0.12))
+    app = open_page("signoff/signoff.py", workspace)
+    lists = [item.value for item in app.markdown if "- false reject rate" in item.value]
+    assert ["at most 10%" in lists[0], "at most 12%" in lists[1]] == [True, True]
+    assert not app.success
+    assert "No proof" in _said(app)
+    assert "Seal :gray[void]" in _said(app)
+    app.button(key="restore_criteria").click().run()
+    assert not app.exception
+    assert "Criteria met" in app.success[0].value
 
 
 def _held(app) -> str:  # type: ignore[no-untyped-def]

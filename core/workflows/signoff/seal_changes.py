@@ -12,7 +12,7 @@ from core.domain.signoff import Seal, TestSetAccess
 from core.domain.splits import Split, Subset
 from core.evaluation.decisions.rule import same_rules
 from core.evaluation.measures.parts import Unit
-from core.evaluation.release.criteria import same_criteria
+from core.evaluation.release.criteria import ReleaseCriteria, criteria_from_json, same_criteria
 from core.store import datasets, splits, versions
 from core.workflows.signoff.obstacles import Obstacle
 from core.workspace import Workspace
@@ -67,6 +67,18 @@ class SignOff:
     def is_void(self) -> bool:
         """Sealed once, but something has changed since."""
         return self.seal is not None and bool(self.changes)
+
+    @property
+    def sealed_criteria(self) -> ReleaseCriteria | None:
+        """Those of the seal, where those of today ask for something else."""
+        if self.seal is None or same_criteria(self.seal.criteria, self.criteria):
+            return None
+        return criteria_from_json(self.seal.criteria).criteria if self.seal.criteria else None
+
+    @property
+    def has_other_rule(self) -> bool:
+        """Whether the thresholds of today are not those of the seal."""
+        return self.seal is not None and not same_rules(self.seal.operating_point, self.rule)
 
     @property
     def is_proof(self) -> bool:

@@ -96,7 +96,7 @@ def test_the_steps_of_a_sign_off_say_what_is_to_do_now(made):
     assert now()[0] is SignOffStep.OPEN
     edits.relabel(made.workspace, "parts", {int(made.ids[Subset.TEST][0]): 1})
     assert now()[0] is SignOffStep.SEAL
-    assert steps.remedy_of(sealing.sign_off(made.workspace, "a"), None) is Remedy.SEAL_AGAIN
+    assert steps.remedy_of(sealing.sign_off(made.workspace, "a"), None) is None
     _sealed(made)
     opened = sealing.open_test(made.workspace, "a", "release 1")
     assert now()[0] is SignOffStep.REPORT
@@ -305,6 +305,9 @@ def test_a_changed_criterion_after_opening_shows_for_good(made):
     release.set_criteria(made.workspace, "parts", ReleaseCriteria(max_overkill=0.9))
     found = sealing.sign_off(made.workspace, "a")
     assert found.is_void
+    assert steps.steps_of(found)[SignOffStep.SEAL] is StepStatus.VOID
+    assert found.sealed_criteria == ReleaseCriteria(max_overkill=0.5)
+    assert not found.has_other_rule
     with pytest.raises((SealedError, WorkspaceError)):
         _sealed(made)
 
