@@ -50,7 +50,7 @@ def _advice(obstacle: Obstacle) -> str:
         case Obstacle.NOTHING_REQUIRED:
             return "set at least one limit below, or mark golden samples."
         case Obstacle.NO_VERDICTS:
-            return "say which classes are good and which are defective, then seal."
+            return "say which classes are good and which defective; only then can a test be sealed."
         case Obstacle.NO_DEFECTIVE:
             return "make a split with defective test images and train again, or drop the limit."
         case Obstacle.NO_GOOD:

@@ -10,7 +10,7 @@ from core.domain.stages.states import StepAction
 from core.errors import ConfigError
 from core.evaluation.release.criteria import ReleaseCriteria
 from core.evaluation.release.words import GOLDEN_RIGHT
-from core.store import judgement
+from core.store import judgement, splits
 from core.store.database import connect, transaction
 from core.workflows.data import datasets, edits
 from core.workflows.results import access
@@ -53,6 +53,14 @@ def test_the_planner_says_what_is_needed_and_what_the_present_sets_prove(
     assert "5.82% with 50 parts" in _said(app)
     (best,) = [t.proto.body for t in app.get("html") if "prove at best" in t.proto.body]
     assert "<td>defective</td><td>100 images</td><td>2.96%</td>" in best
+    # Once sealed the test was counted no more, until it was too late to plan: when it was opened.
+    with connect(made.workspace) as db, transaction(db):
+        splits.seal_split(db, "split-1")
+    app.run()
+    assert not app.exception
+    (sealed,) = [t.proto.body for t in app.get("html") if "prove at best" in t.proto.body]
+    assert sealed == best
+    assert _recorded(made) == []
 
 
 def test_the_planner_says_how_many_parts_prove_an_automatic_share(

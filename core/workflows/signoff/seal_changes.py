@@ -33,7 +33,7 @@ class SignOff:
     `unit` what n counts; `has_proposals`: look-alikes that nobody has confirmed would change it.
     `criteria` and `rule` are the JSON of today, None where there is none; `changes` say what voids
     the seal; `accesses` are all recorded views of the split's test results, for any model.
-    `defective` counts the defective ones of the unit; None where the classes have no verdicts.
+    `defective` and `good` count those of the unit; None where the classes have no verdicts.
     `obstacle` is what keeps the criteria from being judged; None without criteria.
     """
 
@@ -51,6 +51,7 @@ class SignOff:
     accesses: tuple[TestSetAccess, ...]
     changes: tuple[str, ...] = ()
     defective: int | None = None
+    good: int | None = None
     obstacle: Obstacle | None = None
 
     @property

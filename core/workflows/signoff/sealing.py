@@ -88,7 +88,8 @@ def sign_off(
             rule=judgement.operating_point(db, model.id),
             seal=seal,
             accesses=tuple(judgement.openings_of(db, split.id)),
-            defective=_defective(dataset, labels, counted),
+            defective=_with_verdict(Verdict.NOK, dataset, labels, counted),
+            good=_with_verdict(Verdict.OK, dataset, labels, counted),
         )
         changes = changes_since(db, standing, seal) if seal else []
         obstacle = _obstacle(db, standing, labels)
@@ -215,13 +216,15 @@ def _changed_files(workspace: Workspace, split: Split, on_progress: ProgressCall
     return changed_files(workspace, samples, on_progress)
 
 
-def _defective(dataset: Dataset, labels: Sequence[int], counted: Counted) -> int | None:
-    """How many of the unit have an image of a defective class; no result of a model is read."""
+def _with_verdict(
+    verdict: Verdict, dataset: Dataset, labels: Sequence[int], counted: Counted
+) -> int | None:
+    """How many of the unit have an image of such a class; no result of a model is read."""
     verdicts = dataset.verdicts
     if not {Verdict.OK, Verdict.NOK} <= set(verdicts):
         return None
-    is_nok = np.array([verdict is Verdict.NOK for verdict in verdicts])[np.array(labels, np.intp)]
-    return len(np.unique(counted.parts[is_nok])) if counted.parts is not None else int(is_nok.sum())
+    has_it = np.array([item is verdict for item in verdicts])[np.array(labels, np.intp)]
+    return len(np.unique(counted.parts[has_it])) if counted.parts is not None else int(has_it.sum())
 
 
 def _parts_digest(ids: Sequence[int], counted: Counted) -> str:
