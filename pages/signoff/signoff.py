@@ -114,7 +114,7 @@ def _seal(workspace: Workspace, standing: SignOff) -> None:
     again = standing.seal is not None
     with st.container(horizontal=True, vertical_alignment="center"):
         pressed = st.button(
-            "Seal again" if again else "Seal the test set",
+            "Seal again" if again else "Seal the test",
             icon=":material/lock:",
             key="seal",
             type="primary",
@@ -125,7 +125,13 @@ def _seal(workspace: Workspace, standing: SignOff) -> None:
                 disabled=not standing.criteria,
             ),
         )
-        st.caption("Then the results can prove something: nobody has seen them.", width="content")
+        st.caption(
+            "The test set is sealed already; this also fixes criteria and threshold, for this "
+            "model."
+            if standing.split.sealed and not again
+            else "Then the results can prove something: nobody has seen them.",
+            width="content",
+        )
     if pressed:
         with st.spinner("Checking the files and sealing …"):
             sealing.seal_test(workspace, standing.model.id)

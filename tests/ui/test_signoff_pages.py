@@ -122,6 +122,13 @@ def test_golden_samples_are_held_by_a_seal_and_it_says_where_there_are_none(
     app.run()
     assert GOLDEN_RIGHT in _held(app)
     assert "none is marked" not in _held(app)
+    # Split had said "test set sealed", and this step asked to seal the test set once more.
+    assert "The test set is sealed already" not in _said(app)
+    with connect(made.workspace) as db, transaction(db):
+        splits.seal_split(db, "split-1")
+    app.run()
+    assert "The test set is sealed already; this also fixes criteria and threshold" in _said(app)
+    assert app.button(key="seal").label == "Seal the test"
 
 
 def test_a_void_seal_shows_what_was_sealed_beside_what_holds_now_and_the_way_back(
