@@ -54,11 +54,13 @@ class CardFacts:
     Attributes:
         mosaic: one image of each class, largest classes first; several of each where few classes.
         parts: that people declared or confirmed; 0 where there are none.
+        images_of_parts: images that belong to one of them.
         missing_folder: of the first image, if it cannot be reached.
     """
 
     mosaic: tuple[MosaicImage, ...]
     parts: int
+    images_of_parts: int
     missing_folder: Path | None
 
 
@@ -112,14 +114,14 @@ def card_facts(workspace: Workspace, dataset: Dataset) -> CardFacts:
         counts = rows.class_counts(db, dataset.id)
         chosen = _chosen_classes(counts)
         images = rows.first_images(db, dataset.id, chosen)
-        parts = rows.declared_parts(db, dataset.id)
+        parts, of_parts = rows.declared_parts(db, dataset.id)
     mosaic = tuple(
         MosaicImage(sample_id, sha256, dataset.class_names[label], counts[label])
         for label, sample_id, sha256, _ in images
     )
     folder = workspace.resolve(images[0][3]).parent if images else None
     missing = folder if folder is not None and not folder.is_dir() else None
-    return CardFacts(mosaic, parts, missing)
+    return CardFacts(mosaic, parts, of_parts, missing)
 
 
 def _chosen_classes(counts: dict[int, int]) -> list[int]:

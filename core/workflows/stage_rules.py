@@ -290,6 +290,8 @@ def _after(missed: Sequence[MissedCriterion]) -> StepAction:
     """What to do about criteria that were not met."""
     if any(item.kind is MissedKind.NOTHING_CHECKED for item in missed):
         return StepAction.SET_CRITERIA
+    if any(item.no_data for item in missed):
+        return StepAction.READ_VERDICT
     if all(item.only_unproven for item in missed):
         return StepAction.PLAN_TEST
     return StepAction.SEE_MISTAKES

@@ -72,7 +72,10 @@ def _facts_in_words(entry: BoardEntry, facts: CardFacts) -> str:
         text.count(len(dataset.class_names), "class"),
     ]
     if facts.parts:
-        counts.append(text.count(facts.parts, "part"))
+        # Why: two confirmed look-alikes are one part, and 299 images are not.
+        some = facts.images_of_parts < dataset.sample_count
+        of = f"{text.count(facts.images_of_parts, 'image')} of " if some else ""
+        counts.append(of + text.count(facts.parts, "part"))
     return " · ".join([*counts, text.when(entry.active_at)])
 
 

@@ -60,7 +60,8 @@ def _finish(
         key="seal",
         disabled=not _has_test(request),
         help="Later splits of this version of the dataset keep this test set, so that no test "
-        "image ever trains a model. This cannot be undone.",
+        "image ever trains a model. Criteria and threshold are sealed in Sign-off. This cannot be "
+        "undone.",
     )
     if request and st.button(
         "Split",

@@ -15,10 +15,12 @@ from core.evaluation.decisions.planner import (
     plan_test,
     proven_rate,
 )
+from core.evaluation.measures.parts import Unit
 from core.words import exact_percent, shortened_percent
 from core.workflows.results import access, evaluation
+from core.workflows.signoff import sealing
 from core.workspace import Workspace
-from pages.ui import context, errors, judged_images, state, text, threshold_form, widgets
+from pages.ui import context, errors, judged, judged_images, state, text, threshold_form, widgets
 from pages.ui.places import Place
 from pages.ui.tables import small_table
 
@@ -265,17 +267,26 @@ def _rows_of(workspace: Workspace, model: Model, subset: Subset, claimed: Claim)
     if subset not in evaluation.evaluated_subsets(workspace, model.id):
         return []
     if subset is Subset.TEST and access.is_sealed(workspace, model):
-        st.caption("The test set is sealed; its images are not counted here.")
+        defective, good, unit = _sealed_counts(workspace, model)
+    else:
+        basis = judged_images.basis(workspace, model, subset)
+        outcome = basis.outcome(single_threshold(0.5))
+        defective, good, unit = sum(outcome.nok), sum(outcome.ok), basis.unit
+    if not defective + good:
         return []
-    basis = judged_images.basis(workspace, model, subset)
-    outcome = basis.outcome(single_threshold(0.5))
-    kinds = [("defective", sum(outcome.nok)), ("good", sum(outcome.ok))]
+    kinds = [("defective", defective), ("good", good)]
     if claimed.automatic is not None:
-        kinds.append(("all, reviews", outcome.n))
+        kinds.append(("all, reviews", defective + good))
     return [
-        (subset.value, kind, n, basis.unit.word, proven_rate(0, n, confidence=claimed.confidence))
+        (subset.value, kind, n, unit.word, proven_rate(0, n, confidence=claimed.confidence))
         for kind, n in kinds
     ]
+
+
+def _sealed_counts(workspace: Workspace, model: Model) -> tuple[int, int, Unit]:
+    """Defective and good ones of a sealed test, from labels alone."""
+    standing = sealing.sign_off(workspace, model.id, memory=judged.memory(workspace))
+    return standing.defective or 0, standing.good or 0, standing.unit
 
 
 def _in_words(rows: list[Row], escape: float, confidence: float) -> list[str]:

@@ -7,14 +7,12 @@ import streamlit as st
 from core.domain.keeping.people import Right
 from core.domain.models import Model
 from core.errors import NotFoundError, TouchstoneError
-from core.evaluation.measures.parts import Unit
-from core.evaluation.release.words import GOLDEN_RIGHT, REVIEWS_NOT_LIMITED, criteria_in_words
-from core.workflows.results import judging, thresholds
-from core.workflows.signoff import release, sealing
+from core.workflows.results import judging
+from core.workflows.signoff import sealing
 from core.workflows.signoff.seal_changes import SignOff
-from core.workflows.signoff.steps import SignOffStep, StepStatus, size_of, steps_of
+from core.workflows.signoff.steps import SignOffStep, StepStatus, steps_of
 from core.workspace import Workspace
-from pages.signoff import signoff_report, signoff_verdict
+from pages.signoff import signoff_blocked, signoff_report, signoff_sealed, signoff_verdict
 from pages.ui import (
     context,
     errors,
@@ -36,10 +34,13 @@ OPENING = (
 _ICONS = {
     StepStatus.DONE: ":green[:material/check_circle:]",
     StepStatus.CURRENT: ":primary[:material/arrow_circle_right:]",
+    StepStatus.BLOCKED: ":red[:material/block:]",
     StepStatus.OPEN: ":material/circle:",
     StepStatus.WAITING: ":gray[:material/lock_clock:]",
     StepStatus.SKIPPED: ":orange[:material/error:]",
+    StepStatus.VOID: ":red[:material/lock_reset:]",
 }
+NEXT = (StepStatus.CURRENT, StepStatus.BLOCKED)
 
 
 def strip(states: dict[SignOffStep, StepStatus]) -> None:
@@ -47,7 +48,7 @@ def strip(states: dict[SignOffStep, StepStatus]) -> None:
     with st.container(horizontal=True, gap="medium", key="signoff_steps"):
         for number, (step, status) in enumerate(states.items(), start=1):
             title = f"{number} {_title(step)}"
-            shown = f"**{title}**" if status is StepStatus.CURRENT else title
+            shown = f"**{title}**" if status in NEXT else title
             st.markdown(
                 f"{_ICONS[status]} {shown} :gray[{_status(status)}]",
                 width="content",
@@ -76,18 +77,25 @@ def _status(status: StepStatus) -> str:
             return "done"
         case StepStatus.CURRENT:
             return "now"
+        case StepStatus.BLOCKED:
+            return "blocked"
         case StepStatus.OPEN:
             return "optional"
         case StepStatus.WAITING:
             return "later"
         case StepStatus.SKIPPED:
             return "missed"
+        case StepStatus.VOID:
+            return "void"
         case _:
             assert_never(status)
 
 
 def current(workspace: Workspace, standing: SignOff, step: SignOffStep | None) -> None:
-    """The one thing to do now."""
+    """The one thing to do now, or what keeps it from being done."""
+    if standing.obstacle is not None and step in (SignOffStep.SEAL, SignOffStep.OPEN):
+        signoff_blocked.show(standing, standing.obstacle)
+        return
     match step:
         case SignOffStep.CRITERIA:
             st.markdown("**Set what a model must reach**, before anybody views the test results.")
@@ -106,7 +114,7 @@ def _seal(workspace: Workspace, standing: SignOff) -> None:
     again = standing.seal is not None
     with st.container(horizontal=True, vertical_alignment="center"):
         pressed = st.button(
-            "Seal again" if again else "Seal the test set",
+            "Seal again" if again else "Seal the test",
             icon=":material/lock:",
             key="seal",
             type="primary",
@@ -117,7 +125,13 @@ def _seal(workspace: Workspace, standing: SignOff) -> None:
                 disabled=not standing.criteria,
             ),
         )
-        st.caption("Then the results can prove something: nobody has seen them.", width="content")
+        st.caption(
+            "The test set is sealed already; this also fixes criteria and threshold, for this "
+            "model."
+            if standing.split.sealed and not again
+            else "Then the results can prove something: nobody has seen them.",
+            width="content",
+        )
     if pressed:
         with st.spinner("Checking the files and sealing …"):
             sealing.seal_test(workspace, standing.model.id)
@@ -174,83 +188,6 @@ def _open(workspace: Workspace, standing: SignOff) -> None:
         st.rerun()
 
 
-def fixed_part(workspace: Workspace, standing: SignOff) -> None:
-    """What the seal holds: criteria, threshold, test images."""
-    title = "What is sealed" if standing.seal else "What the seal will hold"
-    st.subheader(title, anchor=False)
-    left, middle, right = st.columns(3, gap="large")
-    kept = release.criteria_of(workspace, standing.dataset.id)
-    with left:
-        st.markdown("**Release criteria**")
-        if kept:
-            lines = criteria_in_words(kept.criteria)
-            if len(lines) > 1 and not release.has_golden(workspace, standing.model):
-                lines = [line for line in lines if line != GOLDEN_RIGHT]
-            st.markdown("\n".join(f"- {text.plain(line)}" for line in lines))
-            if not kept.criteria.limits_reviews and not standing.is_opened:
-                st.caption(REVIEWS_NOT_LIMITED)
-        else:
-            st.markdown("None yet.")
-        if kept and kept.earlier:
-            st.caption(
-                f"Changed {text.count(len(kept.earlier), 'time')}; last {text.when(kept.set_at)}."
-            )
-    rule = thresholds.saved_rule(workspace, standing.model.id)
-    with middle:
-        st.markdown("**Reject threshold**")
-        st.markdown(
-            "None saved: the predicted class decides."
-            if rule is None
-            else text.plain(rule.in_words)
-        )
-        st.page_link(
-            Place.OPERATING_POINT,
-            label="Set the threshold",
-            icon=Place.OPERATING_POINT.icon,
-            query_params={"model": standing.model.id},
-        )
-    with right:
-        _test_images(workspace, standing)
-    if kept is not None:
-        release_criteria.criteria(workspace, standing.dataset.id, kept)
-
-
-def _test_images(workspace: Workspace, standing: SignOff) -> None:
-    st.markdown("**Test images**")
-    size = size_of(standing)
-    defective = "" if size.available is None else f", {size.available:,} defective"
-    unit = f" {standing.unit.word}" if defective and standing.unit is Unit.PARTS else ""
-    st.markdown(f"{text.count(standing.images, 'image')}{defective}{unit}")
-    if not size.is_enough:
-        st.warning(
-            f"Too few: the proof needs {size.needed:,} defective ones, without an escape.",
-            icon=":material/straighten:",
-        )
-        st.page_link(
-            Place.TEST_PLANNER,
-            label="Plan the test",
-            icon=Place.TEST_PLANNER.icon,
-            query_params={"model": standing.model.id},
-        )
-    with st.popover("Files", type="tertiary", icon=":material/fact_check:", key="files"):
-        st.caption(f"Split “{text.plain(standing.split.name)}”, digest {standing.digest[:24]}…")
-        if st.button(
-            "Check that files are unchanged",
-            key="check_files",
-            help="Reads every test image again and compares it with what was imported.",
-        ):
-            _check_files(workspace, standing)
-
-
-def _check_files(workspace: Workspace, standing: SignOff) -> None:
-    with st.spinner("Reading the test images …"):
-        changed = sealing.file_changes(workspace, standing.model.id)
-    for change in changed:
-        st.error(text.plain(change))
-    if not changed:
-        st.success("All test images are unchanged since the import.")
-
-
 def page(workspace: Workspace) -> None:
     model = context.model(workspace)
     if model is None:
@@ -267,7 +204,7 @@ def page(workspace: Workspace) -> None:
         st.info(text.plain(err.message))
         return
     states = steps_of(standing)
-    step = next((item for item, status in states.items() if status is StepStatus.CURRENT), None)
+    step = next((item for item, status in states.items() if status in NEXT), None)
     strip(states)
     certificate = judging.certificate_of(workspace, standing.model)
     if certificate is not None and certificate.is_leaking:
@@ -280,9 +217,9 @@ def page(workspace: Workspace) -> None:
     current(workspace, standing, step)
     if standing.is_opened:
         signoff_report.show(workspace, standing)
-        fixed_part(workspace, standing)
+        signoff_sealed.show(workspace, standing)
     else:
-        fixed_part(workspace, standing)
+        signoff_sealed.show(workspace, standing)
         signoff_report.show(workspace, standing)
     signoff_verdict.record(standing)
 

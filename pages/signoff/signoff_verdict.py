@@ -4,6 +4,7 @@ from typing import assert_never
 
 import streamlit as st
 
+from core.domain.keeping.people import Right
 from core.domain.parts import Counting
 from core.domain.signoff import CriterionOutcome
 from core.domain.splits import Subset
@@ -19,7 +20,9 @@ from core.workflows.signoff.release import GateReport
 from core.workflows.signoff.seal_changes import SignOff
 from core.workflows.signoff.steps import Remedy, remedy_of
 from core.workspace import Workspace
+from pages.signoff import signoff_blocked
 from pages.ui import release_criteria, test_access, text
+from pages.ui.people import rights
 from pages.ui.places import Place
 
 ICONS = {
@@ -38,7 +41,11 @@ def show(workspace: Workspace, standing: SignOff) -> None:
         _void(standing)
     if standing.is_opened:
         _verdict(workspace, standing, gate)
-    if remedy is not None:
+    if standing.obstacle and gate and gate.gate.is_without_data and not standing.is_void:
+        signoff_blocked.advice(standing, standing.obstacle)
+    elif standing.is_void:
+        _back_to_sealed(workspace, standing)
+    elif remedy is not None:
         _what_to_do(standing, remedy)
 
 
@@ -54,10 +61,16 @@ def _verdict(workspace: Workspace, standing: SignOff, gate: GateReport | None) -
         return
     _record(workspace, standing, gate)
     worth = _worth(standing)
-    if gate.gate.passed:
+    if gate.gate.passed and standing.is_void:
+        st.warning(
+            "**No proof.** The criteria of today are met, but the seal is void.",
+            icon=":material/lock_reset:",
+        )
+    elif gate.gate.passed:
         st.success(f"**Criteria met.** {worth}", icon=":material/check_circle:")
     else:
-        st.error(f"**Criteria not met.** {worth}", icon=":material/cancel:")
+        what = "cannot be judged" if gate.gate.is_without_data else "not met"
+        st.error(f"**Criteria {what}.** {worth}", icon=":material/cancel:")
     if gate.gate.is_empty:
         st.markdown("\n".join(text.plain(reason) for reason in reasons_in_words(gate.gate)))
     lines = verdict_lines(gate.gate, gate.kept.criteria)
@@ -69,7 +82,7 @@ def _verdict(workspace: Workspace, standing: SignOff, gate: GateReport | None) -
 
 def _worth(standing: SignOff) -> str:
     if standing.is_void:
-        return "But the seal is void."
+        return "The seal is void as well."
     if standing.seal:
         return "Sealed, then opened; nothing sealed has changed."
     return "The results were viewed before the test was sealed."
@@ -99,11 +112,40 @@ def _counted(workspace: Workspace, standing: SignOff, gate: GateReport) -> None:
         release_criteria.if_counted_as_parts(gate, other)
 
 
+def _back_to_sealed(workspace: Workspace, standing: SignOff) -> None:
+    """How to undo what voids a seal: each kind of change where it was made."""
+    sealed, model = standing.sealed_criteria, standing.model.id
+    others = len(standing.changes) - (sealed is not None) - standing.has_other_rule
+    words = (
+        "undo the change; the result is proof again once everything is as sealed."
+        if standing.is_opened
+        else "undo the change, or seal again: nobody has viewed the results."
+    )
+    with st.container(horizontal=True, vertical_alignment="center", key="what_to_do"):
+        st.markdown(f"**What to do**: {words}", width="content")
+        if sealed is not None and st.button(
+            "Restore the sealed criteria",
+            icon=":material/undo:",
+            key="restore_criteria",
+            **rights.only(Right.SIGN_OFF, help="Recorded like every change of the criteria."),
+        ):
+            release.set_criteria(workspace, standing.dataset.id, sealed)
+            st.rerun()
+        if standing.has_other_rule:
+            _link(Place.OPERATING_POINT, "Set the sealed threshold", {"model": model})
+        if others:
+            _link(Place.VERSIONS, "Undo edits in History", {"dataset": standing.dataset.id})
+
+
+def _link(place: Place, label: str, query: dict[str, str]) -> None:
+    st.page_link(place, label=label, icon=place.icon, query_params=query)
+
+
 def _what_to_do(standing: SignOff, remedy: Remedy) -> None:
     """One sentence and one link."""
     sentence, place, label = _advice(remedy)
     link = {"model": standing.model.id}
-    if place in (Place.TRAIN, Place.DATASETS):
+    if place is Place.TRAIN:
         link = {"dataset": standing.dataset.id}
     if place is Place.EVALUATE:
         link["subset"] = Subset.TEST.value
@@ -132,18 +174,6 @@ def _advice(remedy: Remedy) -> tuple[str, Place, str]:
                 "this is no proof. Train the next model and seal before anybody views its results.",
                 Place.TRAIN,
                 "Train a model",
-            )
-        case Remedy.SEAL_AGAIN:
-            return (
-                "undo the change, or seal again: nobody has viewed the results.",
-                Place.DATASETS,
-                "See the dataset",
-            )
-        case Remedy.UNDO:
-            return (
-                "undo the change; the result is proof again once everything is as sealed.",
-                Place.DATASETS,
-                "See the dataset",
             )
         case _:
             assert_never(remedy)

@@ -9,6 +9,7 @@ from streamlit.delta_generator import DeltaGenerator
 from core.domain.keeping.people import Right
 from core.domain.splits import Subset
 from core.errors import TouchstoneError
+from core.evaluation.measures.intervals import CONFIDENCE
 from core.evaluation.release.criteria import KeptCriteria, ReleaseCriteria
 from core.evaluation.release.words import (
     check_in_words,
@@ -100,7 +101,8 @@ def criteria(
     """What models of a dataset must reach: a form, folded away, and the earlier criteria."""
     label = "Edit release criteria" if kept else "Set release criteria"
     with st.expander(label, expanded, icon=":material/rule:", key="criteria"):
-        wanted = _form(kept.criteria if kept else ReleaseCriteria(), is_main=expanded)
+        now, since = (kept.criteria, kept.set_at) if kept else (ReleaseCriteria(), 0.0)
+        wanted = _form(now, (dataset_id, since), is_main=expanded)
         if wanted is not None:
             try:
                 release.set_criteria(workspace, dataset_id, wanted())
@@ -112,52 +114,64 @@ def criteria(
             _history(kept)
 
 
-def _form(now: ReleaseCriteria, *, is_main: bool) -> Callable[[], ReleaseCriteria] | None:
+def _form(
+    now: ReleaseCriteria, state: tuple[object, ...], *, is_main: bool
+) -> Callable[[], ReleaseCriteria] | None:
     """Makes the criteria to set, once the button was pressed; they may be refused."""
+    _load(now, state)
     with st.form("criteria_form", border=False):
-        st.caption("An empty field requires nothing. Every change is recorded.")
+        st.caption(
+            "An empty field requires nothing. Escapes, automatic share and reviews must be proven. "
+            "Every change is recorded."
+        )
         cells = st.columns(5, vertical_alignment="bottom")
-        escape = _percent(
+        escape = _number(
             cells[0],
-            "Escape rate, proven, %",
-            now.max_escape,
+            "Escape rate at most, %",
             "criteria_escape",
             "Largest escape rate. The exact upper bound must not exceed it.",
+            step=0.1,
         )
-        overkill = _percent(
+        overkill = _number(
             cells[1],
-            "False rejects, %",
-            now.max_overkill,
+            "False rejects at most, %",
             "criteria_overkill",
             "Largest false reject rate (overkill) in the test.",
+            step=0.1,
         )
-        macro_f1 = _percent(
+        macro_f1 = _number(
             cells[2],
-            "Macro F1, %",
-            now.min_macro_f1,
+            "Macro F1 at least, %",
             "criteria_f1",
             "Smallest macro F1 in the test.",
+            step=0.1,
         )
-        recall = _percent(
+        recall = _number(
             cells[3],
-            "Recall, %",
-            now.min_recall,
+            "Recall at least, %",
             "criteria_recall",
             "Smallest recall of every class in the test.",
+            step=0.1,
+        )
+        confidence = _number(
+            cells[4],
+            "Confidence, %",
+            "criteria_confidence",
+            "Confidence of the bounds of the criteria that must be proven.",
+            placeholder=f"{_shown(CONFIDENCE):g}",
         )
         more = st.columns(4, vertical_alignment="bottom")
-        automatic = _percent(
+        automatic = _number(
             more[0],
-            "Automatic share, proven, %",
-            now.min_automatic,
+            "Automatic share at least, %",
             "criteria_automatic",
             "Smallest share of parts decided without a person, in the mix of the test images. The "
             "exact lower bound must reach it.",
+            step=0.1,
         )
         reviews = _number(
             more[1],
-            "Reviews per shift, proven",
-            now.max_reviews,
+            "Reviews per shift at most",
             "criteria_reviews",
             "Most inspector reviews in a shift. The exact upper bound must not exceed it. Needs "
             "the parts per shift.",
@@ -165,39 +179,27 @@ def _form(now: ReleaseCriteria, *, is_main: bool) -> Callable[[], ReleaseCriteri
         volume = _number(
             more[2],
             "Parts per shift",
-            now.parts_per_shift,
             "criteria_volume",
             "Parts inspected in one shift, for the limit on reviews.",
             placeholder="not given",
         )
-        defect_rate = _percent(
+        defect_rate = _number(
             more[3],
             "Defect rate of the line, %",
-            now.defect_rate,
             "criteria_defect_rate",
             "Share of defective parts in production, for the limit on reviews. Empty: the mix of "
             "the test images.",
             placeholder="as in the test",
-        )
-        confidence = cells[4].number_input(
-            "Confidence, %",
-            50.0,
-            99.9999,
-            _shown(now.confidence),
-            format="%.12g",
-            key="criteria_confidence",
-            help="Confidence of the bounds of the criteria that must be proven.",
+            step=0.1,
         )
         new_escapes = st.checkbox(
             "No new escapes",
-            now.no_new_escapes,
             key="criteria_new",
             help="No defective part may be accepted that the current model does not accept. Not "
             "applicable where no model is compared.",
         )
         golden = st.checkbox(
             "Golden samples must pass",
-            now.golden_must_pass,
             key="criteria_golden",
             help="Images marked as golden samples: good ones must not be rejected, defective ones "
             "not accepted.",
@@ -220,7 +222,7 @@ def _form(now: ReleaseCriteria, *, is_main: bool) -> Callable[[], ReleaseCriteri
             min_recall=_fraction(recall),
             no_new_escapes=new_escapes,
             golden_must_pass=golden,
-            confidence=round(confidence / 100, 12),
+            confidence=CONFIDENCE if confidence is None else round(confidence / 100, 12),
             min_automatic=_fraction(automatic),
             max_reviews=reviews,
             parts_per_shift=volume,
@@ -230,48 +232,53 @@ def _form(now: ReleaseCriteria, *, is_main: bool) -> Callable[[], ReleaseCriteri
     return made
 
 
+def _load(now: ReleaseCriteria, state: tuple[object, ...]) -> None:
+    """Show the criteria in force, once for each state of them; what is typed stays."""
+    # Why not as the fields' own values: a field that has one cannot be emptied.
+    values = {
+        "criteria_escape": _shown(now.max_escape),
+        "criteria_overkill": _shown(now.max_overkill),
+        "criteria_f1": _shown(now.min_macro_f1),
+        "criteria_recall": _shown(now.min_recall),
+        "criteria_confidence": _shown(now.confidence),
+        "criteria_automatic": _shown(now.min_automatic),
+        "criteria_reviews": now.max_reviews,
+        "criteria_volume": now.parts_per_shift,
+        "criteria_defect_rate": _shown(now.defect_rate),
+        "criteria_new": now.no_new_escapes,
+        "criteria_golden": now.golden_must_pass,
+    }
+    is_other = st.session_state.get("criteria_state") != state
+    st.session_state["criteria_state"] = state
+    for key, value in values.items():
+        if is_other or key not in st.session_state:
+            st.session_state[key] = value
+
+
 def _fraction(percent: float | None) -> float | None:
     # Why rounded: 7% is 0.07 again, and not another criterion.
     return None if percent is None else round(percent / 100, 12)
 
 
-def _shown(share: float) -> float:
+def _shown(share: float | None) -> float | None:
     """A share as percent; 0.07 is 7 and not 7.000000000000001."""
-    return round(100 * share, 10)
-
-
-def _percent(
-    cell: DeltaGenerator,
-    label: str,
-    value: float | None,
-    key: str,
-    help_text: str,
-    *,
-    placeholder: str = "not required",
-) -> float | None:
-    shown = None if value is None else _shown(value)
-    return _number(
-        cell, label, shown, key, help_text, placeholder=placeholder, most=100.0, step=0.1
-    )
+    return None if share is None else round(100 * share, 10)
 
 
 def _number(
     cell: DeltaGenerator,
     label: str,
-    value: float | None,
     key: str,
     help_text: str,
     *,
     placeholder: str = "not required",
-    most: float = 1e9,
     step: float = 1.0,
 ) -> float | None:
+    # Why without bounds: the browser would swallow what is beyond them, and nobody would say why.
     chosen: float | None = cell.number_input(
         label,
-        0.0,
-        most,
-        value,
-        step,
+        value=None,
+        step=step,
         format="%.12g",  # Why so many digits: what is shown is what is required.
         key=key,
         help=help_text,

@@ -163,6 +163,8 @@ def _missed(item: MissedCriterion) -> str:
     if item.kind is MissedKind.NOTHING_CHECKED:
         return words
     of = f" of {item.class_name}" if item.class_name else ""
+    if item.no_data:
+        return f"{words}{of} without data"
     if not item.only_unproven:
         return f"{words}{of}"
     parts = f" ({count(item.parts_needed, 'part')} needed)" if item.parts_needed else ""

@@ -327,6 +327,10 @@ def test_criteria_are_set_on_the_page(open_page: OpenPage, made: Made) -> None:
     app = open_page(
         "results/compare.py", made.workspace, model="model-new", against="model-present"
     )
+    # The browser swallowed 900 and said nothing at the button.
+    app.number_input(key="criteria_escape").set_value(900.0)
+    app.button(key="set_criteria").click().run()
+    assert "An escape rate of 900% is not possible" in app.error[0].value
     app.number_input(key="criteria_escape").set_value(7.0)
     app.number_input(key="criteria_automatic").set_value(90.0)
     app.number_input(key="criteria_reviews").set_value(60.0)
@@ -347,6 +351,16 @@ def test_criteria_are_set_on_the_page(open_page: OpenPage, made: Made) -> None:
         defect_rate=0.01,
     )
     assert "of 1,000 parts at a defect rate of 1%" in _said(app)
+    # A field with a value of its own cannot be emptied in a browser: 7 sprang back.
+    assert not app.number_input(key="criteria_escape").proto.HasField("default")
+    assert app.number_input(key="criteria_escape").value == 7.0
+    app.number_input(key="criteria_escape").set_value(None)
+    app.button(key="set_criteria").click().run()
+    assert not app.exception
+    kept = release.criteria_of(made.workspace, "parts")
+    assert kept is not None
+    assert kept.criteria.max_escape is None
+    assert kept.criteria.min_automatic == 0.9
 
 
 def test_what_is_wrong_with_one_model_names_that_model(open_page: OpenPage, made: Made) -> None:

@@ -1,9 +1,14 @@
 """Home: the demo and the import at first, then a board that is true to the state."""
 
 from core.domain.jobs import JobKind
+from core.domain.splits import Subset
+from core.store import splits
 from core.store.database import connect
 from core.workflows import jobs
+from core.workflows.data import edits
+from core.workflows.results.judging import judged_set
 from core.workflows.signoff import release
+from core.workflows.use import models
 from core.workspace import Workspace
 from tests.conftest import Trained, copy_of, store_rows
 from tests.ui.conftest import OpenPage
@@ -57,6 +62,16 @@ def test_a_card_tells_the_stages_the_next_step_and_the_best_model(
     assert any("meets the criteria on validation" in label for label in links(app))
     button = app.button(key=f"next_{trained.dataset.id}")
     assert button.label == "Seal the test"
+    # Home said "1 part" of a dataset, results "no images are grouped": it lies in training alone.
+    with connect(workspace) as db:
+        split = splits.list_splits(db, trained.dataset.id)[0]
+        pair = [s.id for s in splits.samples_in_subset(db, split.id, Subset.TRAIN)[:2]]
+    edits.set_group(workspace, trained.dataset.id, dict.fromkeys(pair, "A"))
+    app = open_page("home.py", workspace)
+    assert any("2 images of 1 part" in item.value for item in app.caption)
+    (model, *_) = models.list_models(workspace)
+    said = judged_set(workspace, model.id, Subset.VALIDATION).counted_in_words
+    assert said == "Each image counts once: none of these images is assigned to a part."
 
 
 def test_many_datasets_can_be_searched_and_an_unreachable_folder_is_said(

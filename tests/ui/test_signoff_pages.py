@@ -1,21 +1,25 @@
 """Test planner and Sign-off, without a browser."""
 
+from pathlib import Path
+
 import pytest
 
 from core.domain.signoff import AccessKind, MarkKind
 from core.domain.splits import Subset
+from core.domain.stages.states import StepAction
 from core.errors import ConfigError
 from core.evaluation.release.criteria import ReleaseCriteria
 from core.evaluation.release.words import GOLDEN_RIGHT
-from core.store import judgement
+from core.store import judgement, splits
 from core.store.database import connect, transaction
-from core.workflows.data import edits
+from core.workflows.data import datasets, edits
 from core.workflows.results import access
-from core.workflows.signoff import release
+from core.workflows.signoff import release, sealing
 from core.workflows.signoff.report import Form
+from core.workflows.stages import stages_of
 from core.workflows.use import models
 from core.workspace import Workspace
-from tests.made import Made, add_model, make_dataset
+from tests.made import NAMES, Made, add_model, make_dataset
 from tests.ui.conftest import OpenPage
 
 
@@ -49,6 +53,14 @@ def test_the_planner_says_what_is_needed_and_what_the_present_sets_prove(
     assert "5.82% with 50 parts" in _said(app)
     (best,) = [t.proto.body for t in app.get("html") if "prove at best" in t.proto.body]
     assert "<td>defective</td><td>100 images</td><td>2.96%</td>" in best
+    # Once sealed the test was counted no more, until it was too late to plan: when it was opened.
+    with connect(made.workspace) as db, transaction(db):
+        splits.seal_split(db, "split-1")
+    app.run()
+    assert not app.exception
+    (sealed,) = [t.proto.body for t in app.get("html") if "prove at best" in t.proto.body]
+    assert sealed == best
+    assert _recorded(made) == []
 
 
 def test_the_planner_says_how_many_parts_prove_an_automatic_share(
@@ -80,18 +92,64 @@ def test_criteria_of_a_first_model_are_set_on_the_sign_off_page(
     assert kept.criteria.max_escape == 0.07
     assert not app.button(key="seal").disabled
     assert "Plan :gray[optional]" in _said(app)
+    # Without verdicts it was sealed, opened and failed for lack of data: another model was advised.
+    edits.set_verdicts(workspace, "parts", dict.fromkeys(NAMES))
+    app.run()
+    assert not [button for button in app.button if button.key == "seal"]
+    assert "Seal** :gray[blocked]" in _said(app)
+    assert "no verdicts say which classes are OK" in _said(app)
+    (link,) = [item for item in app.get("page_link") if item.proto.label == "Set the verdicts"]
+    assert "tab=Classes" in link.proto.query_string
+    model = models.find_model(workspace, "first")
+    access.record_view(workspace, model, "Evaluate page")
+    app.run()
+    assert "Criteria cannot be judged" in app.error[0].value
+    assert "train another model" not in _said(app)
+    assert stages_of(workspace, datasets.find_dataset(workspace, "parts")).next_step.action is (
+        StepAction.READ_VERDICT
+    )
 
 
-def test_golden_samples_are_held_by_a_seal_only_where_there_are_some(
+def test_golden_samples_are_held_by_a_seal_and_it_says_where_there_are_none(
     open_page: OpenPage, made: Made
 ) -> None:
     release.set_criteria(made.workspace, "parts", ReleaseCriteria(max_escape=0.5))
     app = open_page("signoff/signoff.py", made.workspace, model="model-new")
-    assert GOLDEN_RIGHT not in _held(app)
+    # It was in force, ticked in the form, and missing here.
+    assert f"{GOLDEN_RIGHT} (none is marked yet)" in _held(app)
     with connect(made.workspace) as db, transaction(db):
         judgement.set_mark(db, made.ids[Subset.TEST][:1].tolist(), MarkKind.GOLDEN, on=True)
     app.run()
     assert GOLDEN_RIGHT in _held(app)
+    assert "none is marked" not in _held(app)
+    # Split had said "test set sealed", and this step asked to seal the test set once more.
+    assert "The test set is sealed already" not in _said(app)
+    with connect(made.workspace) as db, transaction(db):
+        splits.seal_split(db, "split-1")
+    app.run()
+    assert "The test set is sealed already; this also fixes criteria and threshold" in _said(app)
+    assert app.button(key="seal").label == "Seal the test"
+
+
+def test_a_void_seal_shows_what_was_sealed_beside_what_holds_now_and_the_way_back(
+    open_page: OpenPage, workspace: Workspace, tmp_path: Path
+) -> None:
+    # "What is sealed" listed the edited limit, above a green "Criteria met.".
+    made = make_dataset(workspace, per_subset=24, images=tmp_path / "images")
+    add_model(made, "first", skill=12.0)
+    release.set_criteria(workspace, "parts", ReleaseCriteria(max_overkill=0.1))
+    sealing.seal_test(workspace, "first")
+    sealing.open_test(workspace, "first", "release 1")
+    release.set_criteria(workspace, "parts", ReleaseCriteria(max_overkill=0.12))
+    app = open_page("signoff/signoff.py", workspace)
+    lists = [item.value for item in app.markdown if "- false reject rate" in item.value]
+    assert ["at most 10%" in lists[0], "at most 12%" in lists[1]] == [True, True]
+    assert not app.success
+    assert "No proof" in _said(app)
+    assert "Seal :gray[void]" in _said(app)
+    app.button(key="restore_criteria").click().run()
+    assert not app.exception
+    assert "Criteria met" in app.success[0].value
 
 
 def _held(app) -> str:  # type: ignore[no-untyped-def]

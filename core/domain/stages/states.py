@@ -132,12 +132,14 @@ class MissedCriterion:
         class_name: of a recall; empty for all others.
         only_unproven: the measured value keeps the limit, its bound does not: too few parts.
         parts_needed: parts that would prove it if no further error came, where that is known.
+        no_data: there was nothing to check it on.
     """
 
     kind: MissedKind
     class_name: str = ""
     only_unproven: bool = False
     parts_needed: int | None = None
+    no_data: bool = False
 
 
 @dataclass(frozen=True)

@@ -157,6 +157,13 @@ class ReleaseVerdict:
         return not self.checks and not self.golden and not has_new
 
     @property
+    def is_without_data(self) -> bool:
+        """Nothing that was required was missed; there was nothing to check some of it on."""
+        missed = [check.result for check in self.checks if not check.passed]
+        has_no_data = bool(missed) and all(result is CheckResult.NO_DATA for result in missed)
+        return self.is_empty or (has_no_data and not self.failed_golden)
+
+    @property
     def failed_golden(self) -> tuple[str, ...]:
         """The golden samples that were judged wrong."""
         return tuple(name for name, is_right in self.golden.items() if not is_right)

@@ -51,23 +51,23 @@ class ReleaseCriteria:
 
     def __post_init__(self) -> None:
         shares = (
-            self.max_escape,
-            self.max_overkill,
-            self.min_macro_f1,
-            self.min_recall,
-            self.min_automatic,
-            self.defect_rate,
+            ("An escape rate", self.max_escape),
+            ("A false reject rate", self.max_overkill),
+            ("A macro F1", self.min_macro_f1),
+            ("A recall", self.min_recall),
+            ("An automatic share", self.min_automatic),
+            ("A defect rate", self.defect_rate),
         )
-        for value in shares:
+        for what, value in shares:
             if value is not None and not 0 <= value <= 1:
                 raise ConfigError(
-                    f"A criterion of {value:g} is not possible.", "Choose a value from 0 to 100%."
+                    f"{what} of {100 * value:g}% is not possible.", "Choose a value from 0 to 100%."
                 )
         self._check_reviews()
         if not 0.5 <= self.confidence < 1:
             raise ConfigError(
-                f"A confidence of {self.confidence:g} is not possible.",
-                "Choose a value from 0.5 to below 1, usually 0.95.",
+                f"A confidence of {100 * self.confidence:g}% is not possible.",
+                "Choose a value from 50% to below 100%, usually 95%.",
             )
 
     def _check_reviews(self) -> None:

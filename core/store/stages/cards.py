@@ -51,14 +51,15 @@ def first_images(
     return [first[label].pop(0) for label in labels if first[label]]
 
 
-def declared_parts(db: Database, dataset_id: str) -> int:
-    """How many parts people declared or confirmed; read from an index."""
+def declared_parts(db: Database, dataset_id: str) -> tuple[int, int]:
+    """How many parts people declared or confirmed, and of how many images; read from an index."""
     row = db.conn.execute(
-        "SELECT count(DISTINCT part) FROM samples WHERE dataset_id = ? AND status = 'used'"
-        " AND part != ''",
+        "SELECT count(DISTINCT part), count(*) FROM samples WHERE dataset_id = ?"
+        " AND status = 'used' AND part != ''",
         [dataset_id],
     )
-    return int(row.fetchone()[0])
+    parts, images = row.fetchone()
+    return int(parts), int(images)
 
 
 def judgement_state(db: Database, dataset_id: str) -> tuple[str, float]:

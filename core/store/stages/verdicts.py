@@ -18,12 +18,18 @@ def save_verdict(db: Database, verdict: ReadVerdict) -> None:
         " != (excluded.missed, excluded.criteria, excluded.operating_point)",
         [
             verdict.model_id,
-            json.dumps([asdict(item) for item in verdict.missed]),
+            json.dumps([_stored(item) for item in verdict.missed]),
             verdict.criteria,
             verdict.operating_point,
             verdict.read_at,
         ],
     )
+
+
+def _stored(item: MissedCriterion) -> dict[str, object]:
+    values = asdict(item)
+    # Why: a verdict that was read by an earlier version is the same one, and keeps its time.
+    return values if item.no_data else {k: v for k, v in values.items() if k != "no_data"}
 
 
 def verdicts_of(db: Database, dataset_id: str | None = None) -> dict[str, ReadVerdict]:
@@ -52,4 +58,5 @@ def _missed(stored: dict[str, object]) -> MissedCriterion:
         str(stored["class_name"]),
         bool(stored["only_unproven"]),
         parts if isinstance(parts, int) else None,
+        bool(stored.get("no_data")),
     )

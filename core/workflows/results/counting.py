@@ -106,7 +106,7 @@ def _unit_in_words(known: KnownParts | None, counting: Counting, unit: Unit) -> 
         case Unit.IMAGES:
             if is_open:
                 return "Images are counted: look-alikes are not confirmed as parts."
-            return "Each image counts once: no images are grouped into parts."
+            return "Each image counts once: none of these images is assigned to a part."
         case _:
             assert_never(unit)
 

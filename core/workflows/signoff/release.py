@@ -46,11 +46,17 @@ def set_criteria(workspace: Workspace, dataset: str, criteria: ReleaseCriteria) 
 
     Raises:
         NotFoundError: if there is no such dataset.
-        ConfigError: if one of them can never fail, or never be met.
+        ConfigError: if nothing is required, or one of them can never fail or never be met.
     """
     _refuse_empty_limits(criteria)
     with connect(workspace) as db, transaction(db):
         dataset_id = datasets.find_dataset(db, dataset).id
+        has_limit = bool(criteria.limits([None])) or criteria.no_new_escapes
+        if not has_limit and not judgement.marked(db, dataset_id, MarkKind.GOLDEN):
+            raise ConfigError(
+                "These criteria require nothing: no limit is set, and no golden sample is marked.",
+                "Set at least one limit, or mark golden samples first.",
+            )
         text = judgement.criteria(db, dataset_id)
         now = utc_now()
         kept = (

@@ -64,8 +64,8 @@ def _unknown_parts(material: ReportMaterial) -> str | None:
     if material.judged.unit is Unit.PARTS:
         return None
     return (
-        "Nobody has declared or confirmed which images show the same part. Images are counted, so "
-        "the bounds are too narrow where a part was photographed several times."
+        "Nobody has declared or confirmed which test images show the same part. Images are "
+        "counted, so the bounds are too narrow where a part was photographed several times."
     )
 
 

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from core.evaluation.release.words import (
+    criteria_in_words,
     not_applicable_in_words,
     reasons_in_words,
     remarks_in_words,
@@ -91,11 +92,15 @@ def _seal_sentence(material: ReportMaterial) -> str:
             f"{state.unit.word}."
         )
     )
+    then = ""
+    if state.sealed_criteria is not None:
+        words = "; ".join(criteria_in_words(state.sealed_criteria))
+        then = f" The sealed criteria were: {words}. This report judges by those of today."
     return (
         f"Sealed {when(state.seal.created_at)}, first viewed {when(state.seal.opened_at)}, counted "
         f"by {state.unit.word}; digest of the test images and labels "
         f"{state.seal.test_digest[:16]}….{former} "
-        f"{'Void: it has changed since.' if state.changes else unchanged} {counted}"
+        f"{'Void: it has changed since.' if state.changes else unchanged}{then} {counted}"
     )
 
 

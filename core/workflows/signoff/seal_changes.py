@@ -12,8 +12,9 @@ from core.domain.signoff import Seal, TestSetAccess
 from core.domain.splits import Split, Subset
 from core.evaluation.decisions.rule import same_rules
 from core.evaluation.measures.parts import Unit
-from core.evaluation.release.criteria import same_criteria
+from core.evaluation.release.criteria import ReleaseCriteria, criteria_from_json, same_criteria
 from core.store import datasets, splits, versions
+from core.workflows.signoff.obstacles import Obstacle
 from core.workspace import Workspace
 
 _NAMED = 3  # images named in a sentence
@@ -32,7 +33,8 @@ class SignOff:
     `unit` what n counts; `has_proposals`: look-alikes that nobody has confirmed would change it.
     `criteria` and `rule` are the JSON of today, None where there is none; `changes` say what voids
     the seal; `accesses` are all recorded views of the split's test results, for any model.
-    `defective` counts the defective ones of the unit; None where the classes have no verdicts.
+    `defective` and `good` count those of the unit; None where the classes have no verdicts.
+    `obstacle` is what keeps the criteria from being judged; None without criteria.
     """
 
     model: Model
@@ -49,6 +51,8 @@ class SignOff:
     accesses: tuple[TestSetAccess, ...]
     changes: tuple[str, ...] = ()
     defective: int | None = None
+    good: int | None = None
+    obstacle: Obstacle | None = None
 
     @property
     def own_openings(self) -> tuple[TestSetAccess, ...]:
@@ -64,6 +68,18 @@ class SignOff:
     def is_void(self) -> bool:
         """Sealed once, but something has changed since."""
         return self.seal is not None and bool(self.changes)
+
+    @property
+    def sealed_criteria(self) -> ReleaseCriteria | None:
+        """Those of the seal, where those of today ask for something else."""
+        if self.seal is None or same_criteria(self.seal.criteria, self.criteria):
+            return None
+        return criteria_from_json(self.seal.criteria).criteria if self.seal.criteria else None
+
+    @property
+    def has_other_rule(self) -> bool:
+        """Whether the thresholds of today are not those of the seal."""
+        return self.seal is not None and not same_rules(self.seal.operating_point, self.rule)
 
     @property
     def is_proof(self) -> bool:

@@ -24,12 +24,14 @@ from core.domain.signoff import MarkKind, Seal
 from core.domain.splits import Split, Subset
 from core.errors import ConfigError, NotFoundError, SealedError
 from core.evaluation.decisions.feasible import refuse_impossible
+from core.evaluation.release.criteria import criteria_from_json
 from core.store import datasets, judgement, models, splits
 from core.store.database import connect, transaction
 from core.workflows.results.access import record_opening, required_purpose
 from core.workflows.results.counting import Counted, known_parts
 from core.workflows.results.memory import Memory
 from core.workflows.results.thresholds import load_basis, saved_rule
+from core.workflows.signoff.obstacles import Obstacle, obstacle_of, refuse
 from core.workflows.signoff.seal_changes import (
     ProgressCallback,
     SignOff,
@@ -86,12 +88,24 @@ def sign_off(
             rule=judgement.operating_point(db, model.id),
             seal=seal,
             accesses=tuple(judgement.openings_of(db, split.id)),
-            defective=_defective(dataset, labels, counted),
+            defective=_with_verdict(Verdict.NOK, dataset, labels, counted),
+            good=_with_verdict(Verdict.OK, dataset, labels, counted),
         )
         changes = changes_since(db, standing, seal) if seal else []
+        obstacle = _obstacle(db, standing, labels)
     if seal and check_files:
         changes += _changed_files(workspace, split, on_progress)
-    return replace(standing, changes=tuple(changes))
+    return replace(standing, changes=tuple(changes), obstacle=obstacle)
+
+
+def _obstacle(db: Database, standing: SignOff, labels: Sequence[int]) -> Obstacle | None:
+    if standing.criteria is None:
+        return None
+    seal, criteria = standing.seal, criteria_from_json(standing.criteria).criteria
+    golden = judgement.marked(db, standing.dataset.id, MarkKind.GOLDEN)
+    if standing.is_opened and seal is not None and seal.golden is not None:
+        golden = list(seal.golden)
+    return obstacle_of(criteria, standing.model, standing.dataset, labels, has_golden=bool(golden))
 
 
 def file_changes(
@@ -109,7 +123,8 @@ def seal_test(
     Before the first view, sealing again replaces the seal.
 
     Raises:
-        ConfigError: if there are no criteria, no test images, or the saved rule decides nothing.
+        ConfigError: if there are no criteria or no test images, if the test could not answer the
+            criteria, or the saved rule decides nothing.
         SealedError: if the results of this model were viewed already, or files have changed.
     """
     standing = sign_off(workspace, model_id)
@@ -151,7 +166,7 @@ def open_test(
     """Open a sealed test set for a model; recorded permanently with time, purpose and person.
 
     Raises:
-        ConfigError: if no purpose is given.
+        ConfigError: if no purpose is given, or the test could not answer the criteria.
         SealedError: if it is not sealed for this model yet, or the seal is void.
     """
     words = required_purpose(purpose)
@@ -201,13 +216,15 @@ def _changed_files(workspace: Workspace, split: Split, on_progress: ProgressCall
     return changed_files(workspace, samples, on_progress)
 
 
-def _defective(dataset: Dataset, labels: Sequence[int], counted: Counted) -> int | None:
-    """How many of the unit have an image of a defective class; no result of a model is read."""
+def _with_verdict(
+    verdict: Verdict, dataset: Dataset, labels: Sequence[int], counted: Counted
+) -> int | None:
+    """How many of the unit have an image of such a class; no result of a model is read."""
     verdicts = dataset.verdicts
     if not {Verdict.OK, Verdict.NOK} <= set(verdicts):
         return None
-    is_nok = np.array([verdict is Verdict.NOK for verdict in verdicts])[np.array(labels, np.intp)]
-    return len(np.unique(counted.parts[is_nok])) if counted.parts is not None else int(is_nok.sum())
+    has_it = np.array([item is verdict for item in verdicts])[np.array(labels, np.intp)]
+    return len(np.unique(counted.parts[has_it])) if counted.parts is not None else int(has_it.sum())
 
 
 def _parts_digest(ids: Sequence[int], counted: Counted) -> str:
@@ -237,6 +254,7 @@ def _refuse_sealing(standing: SignOff) -> None:
             f"Dataset '{standing.dataset.name}' has no release criteria yet.",
             "Set them first: on the Sign-off page, or with `touchstone criteria`.",
         )
+    refuse(standing.obstacle)
 
 
 def _refuse_idle_rule(workspace: Workspace, model: Model) -> None:
@@ -267,3 +285,4 @@ def _refuse_opening(standing: SignOff) -> None:
             f"The seal is void: {standing.changes[0]}",
             "The results have not been viewed yet: undo the change, or seal the test again.",
         )
+    refuse(standing.obstacle)

@@ -27,8 +27,10 @@ class StepStatus(StrEnum):
     DONE = "done"
     CURRENT = "current"  # the one to do now
     OPEN = "open"  # possible at any time
+    BLOCKED = "blocked"  # it would be the one to do now, but the criteria cannot be judged
     WAITING = "waiting"  # an earlier one comes first
-    SKIPPED = "skipped"  # it was passed over, or what it gave is void
+    SKIPPED = "skipped"  # it was passed over
+    VOID = "void"  # it was done, and something changed since
 
 
 class Remedy(StrEnum):
@@ -37,8 +39,6 @@ class Remedy(StrEnum):
     MORE_PARTS = "more parts"  # the rates keep their limits, only the proof is missing
     ANOTHER_MODEL = "another model"  # a limit was missed
     SEAL_NEXT = "seal next"  # met, but viewed before it was sealed
-    SEAL_AGAIN = "seal again"  # something changed; nobody has viewed the results yet
-    UNDO = "undo"  # something changed after the seal, and the results were viewed
 
 
 @dataclass(frozen=True)
@@ -91,22 +91,27 @@ def steps_of(standing: SignOff) -> dict[SignOffStep, StepStatus]:
     for step in SignOffStep:
         if done[step]:
             states[step] = StepStatus.DONE
+        elif step is SignOffStep.SEAL and standing.is_void and is_opened:
+            states[step] = StepStatus.VOID
         elif passed_over[step]:
             states[step] = StepStatus.SKIPPED
         elif step is SignOffStep.PLAN:
             states[step] = StepStatus.OPEN
-        elif StepStatus.CURRENT in states.values():
+        elif {StepStatus.CURRENT, StepStatus.BLOCKED} & set(states.values()):
             states[step] = StepStatus.WAITING
+        elif step in (SignOffStep.SEAL, SignOffStep.OPEN) and standing.obstacle is not None:
+            states[step] = StepStatus.BLOCKED
         else:
             states[step] = StepStatus.CURRENT
     return states
 
 
 def remedy_of(standing: SignOff, verdict: ReleaseVerdict | None) -> Remedy | None:
-    """What to do about a test that is no proof; None where it is one, or not opened and well."""
-    if standing.is_void:
-        return Remedy.UNDO if standing.is_opened else Remedy.SEAL_AGAIN
-    if verdict is None or not standing.is_opened:
+    """What to do about a test that is no proof; None where it is one, or is not opened.
+
+    None for a void seal too: there the changes are to be undone.
+    """
+    if standing.is_void or verdict is None or not standing.is_opened:
         return None
     if verdict.passed:
         return None if standing.is_proof else Remedy.SEAL_NEXT

@@ -36,6 +36,7 @@ def missed_of(verdict: ReleaseVerdict) -> tuple[MissedCriterion, ...]:
             check.criterion.class_name or "",
             check.result is CheckResult.NOT_PROVEN,
             check.parts_needed,
+            check.result is CheckResult.NO_DATA,
         )
         for check in verdict.checks
         if not check.passed

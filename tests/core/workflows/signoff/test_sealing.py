@@ -18,9 +18,10 @@ from core.store.database import connect, transaction
 from core.workflows.data import edits
 from core.workflows.results import access, evaluation, judging, thresholds
 from core.workflows.signoff import release, report, sealing, steps
+from core.workflows.signoff.obstacles import Obstacle, obstacle_of
 from core.workflows.signoff.steps import Remedy, SignOffStep, StepStatus
 from core.workflows.use import models
-from tests.made import add_model, make_dataset
+from tests.made import NAMES, VERDICTS, add_model, make_dataset
 
 
 @pytest.fixture
@@ -95,7 +96,7 @@ def test_the_steps_of_a_sign_off_say_what_is_to_do_now(made):
     assert now()[0] is SignOffStep.OPEN
     edits.relabel(made.workspace, "parts", {int(made.ids[Subset.TEST][0]): 1})
     assert now()[0] is SignOffStep.SEAL
-    assert steps.remedy_of(sealing.sign_off(made.workspace, "a"), None) is Remedy.SEAL_AGAIN
+    assert steps.remedy_of(sealing.sign_off(made.workspace, "a"), None) is None
     _sealed(made)
     opened = sealing.open_test(made.workspace, "a", "release 1")
     assert now()[0] is SignOffStep.REPORT
@@ -304,6 +305,9 @@ def test_a_changed_criterion_after_opening_shows_for_good(made):
     release.set_criteria(made.workspace, "parts", ReleaseCriteria(max_overkill=0.9))
     found = sealing.sign_off(made.workspace, "a")
     assert found.is_void
+    assert steps.steps_of(found)[SignOffStep.SEAL] is StepStatus.VOID
+    assert found.sealed_criteria == ReleaseCriteria(max_overkill=0.5)
+    assert not found.has_other_rule
     with pytest.raises((SealedError, WorkspaceError)):
         _sealed(made)
 
@@ -316,11 +320,46 @@ def test_opening_needs_a_seal_and_a_purpose(made):
         sealing.open_test(made.workspace, "a", "  ")
 
 
-def test_without_criteria_there_is_nothing_to_seal(workspace, tmp_path):
-    made = make_dataset(workspace, per_subset=8, images=tmp_path / "pictures")
+def test_what_cannot_be_judged_is_neither_sealed_nor_opened(workspace, tmp_path):
+    # A limit on escapes without verdicts was sealed and opened: "Criteria not met … no data".
+    made = make_dataset(workspace, per_subset=8, images=tmp_path / "pictures", verdicts=())
     add_model(made, "a")
     with pytest.raises(ConfigError, match="no release criteria"):
         _sealed(made)
+    with pytest.raises(ConfigError, match="no golden sample is marked"):
+        release.set_criteria(workspace, "parts", ReleaseCriteria())
+    release.set_criteria(workspace, "parts", ReleaseCriteria(max_escape=0.5))
+    with pytest.raises(ConfigError, match="no verdicts say"):
+        _sealed(made)
+    assert not sealing.sign_off(workspace, "a").split.sealed
+    edits.set_verdicts(workspace, "parts", dict(zip(NAMES, VERDICTS, strict=True)))
+    _sealed(made)
+    # One that an earlier version has sealed.
+    edits.set_verdicts(workspace, "parts", dict.fromkeys(NAMES))
+    with connect(workspace) as db, transaction(db):
+        db.conn.execute("UPDATE seals SET created_at = created_at + 1000")
+    standing = sealing.sign_off(workspace, "a")
+    assert standing.is_proof
+    assert steps.steps_of(standing)[SignOffStep.OPEN] is StepStatus.BLOCKED
+    with pytest.raises(ConfigError, match="no verdicts say"):
+        sealing.open_test(workspace, "a", "release")
+
+
+@pytest.mark.parametrize(
+    ("asked", "labels", "obstacle"),
+    [
+        ({"max_escape": 0.1}, (0, 1, 2), None),
+        ({"max_escape": 0.1}, (0, 0), Obstacle.NO_DEFECTIVE),
+        ({"max_overkill": 0.1}, (1, 2), Obstacle.NO_GOOD),
+        ({"min_recall": 0.1}, (0, 1), Obstacle.EMPTY_CLASS),
+        ({"no_new_escapes": True}, (0, 1, 2), Obstacle.NOTHING_REQUIRED),
+    ],
+)
+def test_an_obstacle_is_known_from_classes_and_counts_alone(made, asked, labels, obstacle):
+    standing = sealing.sign_off(made.workspace, "a")
+    criteria = ReleaseCriteria(**asked)
+    given = obstacle_of(criteria, standing.model, standing.dataset, labels, has_golden=False)
+    assert given is obstacle
 
 
 def test_the_intended_use_is_kept_and_bounded(made):
