@@ -10,6 +10,7 @@ from core.store import models
 from core.store.database import connect, transaction
 from core.store.keeping import record
 from core.store.people import guard
+from core.workflows.stages import standing_of_model
 from core.workspace import Workspace
 
 MAX_NOTE = 2000
@@ -36,7 +37,7 @@ def set_stage(workspace: Workspace, name_or_id: str, stage: ModelStage, reason: 
         guard.require(db, Right.SIGN_OFF, "model stage")
         model = models.find_model(db, name_or_id)
         if stage is ModelStage.RELEASED:
-            _refuse_unproven(model, models.belongings_of_all(db)[model.id].standing, reason)
+            _refuse_unproven(model, standing_of_model(db, model), reason)
             for other in models.released_beside(db, model):
                 models.set_stage(db, other.id, ModelStage.RETIRED)
                 why = f"Replaced by {model.name}."
@@ -52,7 +53,9 @@ def refusal_to_release(model: Model, standing: ModelStanding) -> str:
     if model.dataset_id is None or standing is ModelStanding.PASSED:
         return ""
     if standing is ModelStanding.BLOCKED:
-        return "Its sealed test missed release criteria."
+        return "Its test missed release criteria."
+    if standing is ModelStanding.VOID:
+        return "Its seal is void: something that was sealed has changed."
     return "Its sealed test has not passed yet."
 
 
