@@ -55,6 +55,11 @@ def percent_bound(share: float, width: float, *, up: bool) -> str:
     return _rounded(share, _decimals(None, width), ROUND_CEILING if up else ROUND_FLOOR)
 
 
+def percent_at_most(bound: float) -> str:
+    """What a share is at most, with the same digits wherever it stands: `7.22%`."""
+    return shortened_percent(bound, at_most=True)
+
+
 def percent_range(low: float, high: float) -> str:
     """`81% to 98%`: an interval of a share, rounded outwards so that it still holds."""
     width = high - low

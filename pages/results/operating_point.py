@@ -19,7 +19,7 @@ from core.evaluation.decisions.rule import (
     point_in_words,
 )
 from core.evaluation.measures.parts import Unit
-from core.words import CROSS_VALIDATED, exact_percent, shortened_percent
+from core.words import CROSS_VALIDATED, exact_percent, percent_at_most
 from core.workflows.results import thresholds
 from core.workflows.results.thresholds import Basis, Hidden, OnTest
 from core.workspace import Workspace
@@ -231,7 +231,7 @@ def _notes(basis: Basis, outcome: Outcome) -> None:
         wrong = basis.wrong_class(point, outcome.confidence)
         upper = wrong.upper(outcome.confidence)
         if upper is not None:
-            bound = shortened_percent(upper, at_most=True)
+            bound = percent_at_most(upper)
             notes.append(
                 f"Wrong class, automatic: {wrong.k:,} of {wrong.n:,}, proven at most {bound}."
             )
@@ -276,7 +276,7 @@ def _chart(workspace: Workspace, basis: Basis, here: Outcome, confidence: float)
     chart(
         threshold_charts.trade_off(curve, here).update_layout(height=_CHART_PX),
         "trade_off",
-        description="Escapes against false rejects over all thresholds, with bounds.",
+        description="Escapes against false rejects over all thresholds, and what they are at most.",
     )
 
 

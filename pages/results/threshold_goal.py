@@ -6,7 +6,7 @@ import streamlit as st
 
 from core.evaluation.decisions.guarantee import Guarantee, Verification, verify
 from core.evaluation.decisions.rule import point_in_words
-from core.words import exact_percent, shortened_percent
+from core.words import exact_percent, percent_at_most
 from core.workflows.results import thresholds
 from core.workflows.results.thresholds import Basis, OnTest, ThresholdChoice, ThresholdGoal
 from pages.ui import text, threshold_form
@@ -115,7 +115,7 @@ def _said(basis: Basis, choice: ThresholdChoice, promise: Guarantee, on_test: On
             proof = (
                 f"{outcome.escape.k:,} of {outcome.escape.n:,} defective "
                 f"{on_test.basis.unit.word} escape; proven: at most "
-                f"{shortened_percent(upper, at_most=True)}."
+                f"{percent_at_most(upper)}."
             )
         shown(f"**Test: {verification.value}.** {words} {text.plain(proof)}")
     st.button(

@@ -3,7 +3,7 @@
 from core.evaluation.decisions.outcome import Outcome
 from core.evaluation.measures.intervals import Rate
 from core.evaluation.measures.parts import Unit
-from core.words import joined, shortened_percent
+from core.words import joined, percent_at_most
 
 
 def outcome_in_words(outcome: Outcome, unit: Unit) -> str:
@@ -28,7 +28,7 @@ def _counted(rate: Rate, what: str, one: str, many: str) -> str:
 def proven_in_words(outcome: Outcome) -> str:
     """`at most 31.3% of defects escape and 21.6% of good are rejected.`; one-sided, exact."""
     said = [
-        f"{shortened_percent(upper, at_most=True)} {words}"
+        f"{percent_at_most(upper)} {words}"
         for rate, words in (
             (outcome.escape, "of defects escape"),
             (outcome.overkill, "of good are rejected"),
