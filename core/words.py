@@ -20,6 +20,11 @@ _MOST_DECIMALS = 6
 CROSS_VALIDATED = (
     "the model was refitted on these images; each was judged by a model that had not seen it"
 )
+# What bounds on validation images are worth, on every page that shows them.
+NO_PROOF = (
+    "Settings and thresholds were chosen on validation images: their bounds are a forecast, and "
+    "only a sealed test proves them."
+)
 
 
 def count(number: int, noun: str) -> str:

@@ -10,7 +10,7 @@ from core.evaluation.decisions.views import Headline
 from core.evaluation.measures.class_rates import ClassRates, class_rates
 from core.evaluation.measures.intervals import Rate
 from core.evaluation.measures.parts import Unit
-from core.words import CROSS_VALIDATED
+from core.words import CROSS_VALIDATED, NO_PROOF
 from core.workflows.results import evaluation
 from core.workflows.results.judging import JudgedSet
 from core.workspace import Workspace
@@ -19,8 +19,7 @@ from pages.ui.figures.theme import PALETTE, Colour
 
 SUBSET_WORDS = {
     Subset.TEST: "Test images were never used in training: only they prove how good the model is.",
-    Subset.VALIDATION: "Validation images were used to choose settings and thresholds: their "
-    "results can be slightly optimistic, and prove nothing.",
+    Subset.VALIDATION: NO_PROOF,
     Subset.TRAIN: "The model was trained on these images: its results look better than they are.",
 }
 BOUNDS_WORDS = (

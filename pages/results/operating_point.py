@@ -11,7 +11,7 @@ from core.domain.keeping.people import Right
 from core.domain.models import Model
 from core.domain.splits import Subset
 from core.evaluation.decisions.outcome import Decision, Outcome
-from core.evaluation.decisions.outcome_words import outcome_in_words, proven_in_words
+from core.evaluation.decisions.outcome_words import bounds_in_words, outcome_in_words
 from core.evaluation.decisions.rule import (
     DecisionRule,
     decision_in_words,
@@ -19,7 +19,7 @@ from core.evaluation.decisions.rule import (
     point_in_words,
 )
 from core.evaluation.measures.parts import Unit
-from core.words import CROSS_VALIDATED, exact_percent, percent_at_most
+from core.words import CROSS_VALIDATED, NO_PROOF, exact_percent, percent_at_most
 from core.workflows.results import thresholds
 from core.workflows.results.thresholds import Basis, Hidden, OnTest
 from core.workspace import Workspace
@@ -93,9 +93,12 @@ def _answer(basis: Basis, on_test: OnTest, confidence: float) -> None:
     shown = on_test.basis or basis
     outcome = shown.outcome(point, confidence)
     st.subheader(text.plain(outcome_in_words(outcome, shown.unit)), anchor=False)
-    whose = "Test" if on_test.basis else "Validation"
-    proven = text.plain(proven_in_words(outcome))
-    st.markdown(f"{whose}, proven with {exact_percent(confidence)} confidence: {proven}")
+    whose = "Test, proven" if on_test.basis else "Validation, a forecast"
+    bounds = text.plain(bounds_in_words(outcome))
+    st.markdown(
+        f"{whose} with {exact_percent(confidence)} confidence: {bounds}",
+        help=None if on_test.basis else NO_PROOF,
+    )
 
 
 def _on_test(workspace: Workspace, model: Model, saved: DecisionRule | None) -> OnTest:
@@ -149,15 +152,12 @@ def _why(basis: Basis, draft: threshold_form.Draft, confidence: float) -> None:
             f"Chosen: {text.plain(draft.choice.chosen_by)}."
         )
         here = basis.outcome(draft.point, confidence)
-        words = f"{outcome_in_words(here, basis.unit)} Proven: {proven_in_words(here)}"
+        words = f"{outcome_in_words(here, basis.unit)} Forecast: {bounds_in_words(here)}"
         st.markdown(text.plain(f"Validation: {words}"))
-        st.markdown(
-            "Thresholds are chosen on the validation images. The test images have no say in "
-            "it, so only they give the verdict, once the threshold is saved."
-        )
+        st.markdown(NO_PROOF)
         st.markdown(
             "An escape is a defective part that is accepted, a false reject a good part that is "
-            "rejected (overkill). The proof is the exact upper bound."
+            "rejected (overkill). “At most” is the exact upper bound."
         )
         if basis.judged.model.validation_cross_validated:
             st.markdown(f"Cross-validated: {CROSS_VALIDATED}.")
@@ -233,7 +233,7 @@ def _notes(basis: Basis, outcome: Outcome) -> None:
         if upper is not None:
             bound = percent_at_most(upper)
             notes.append(
-                f"Wrong class, automatic: {wrong.k:,} of {wrong.n:,}, proven at most {bound}."
+                f"Wrong class, automatic: {wrong.k:,} of {wrong.n:,}, at most {bound}."
             )
     if basis.unknown:
         notes.append(f"{text.count(basis.unknown, 'image')} without a verdict not counted.")

@@ -224,7 +224,7 @@ def _proven() -> bool:
         "Require statistical proof (upper bound)",
         key="proven",
         help="On: the exact upper bound of the rate must stay below the limit, not only the "
-        "observed rate. Stricter, but the only real proof.",
+        "observed rate. Stricter, but still no proof: only a sealed test is.",
     )
 
 

@@ -112,4 +112,4 @@ def _at_most(rate: Rate) -> str:
     if bound is None:
         return "no data"
     most = text.percent_at_most(bound)
-    return f"{text.counts(rate)} = {text.rate(rate)}, proven {most}"
+    return f"{text.counts(rate)} = {text.rate(rate)}, at most {most}"

@@ -11,6 +11,7 @@ from core.evaluation.decisions.outcome import single_threshold
 from core.evaluation.release.criteria import ReleaseCriteria
 from core.store import judgement
 from core.store.database import connect
+from core.words import NO_PROOF
 from core.workflows.data import edits
 from core.workflows.keeping import record
 from core.workflows.results import comparison, thresholds
@@ -80,7 +81,9 @@ def test_the_threshold_moves_validation_and_the_saved_rule_is_judged_on_test(
     _input(app, "Reject from, %").set_value(5.0).run()
     # A threshold that is tuned while one looks at the test proves nothing there.
     assert _rejected(made, 0.05) in _answer(app)
-    assert "Validation, proven with 95% confidence: at most" in _said(app)
+    assert "Validation, a forecast with 95% confidence: at most" in _said(app)
+    # Results said that validation proves nothing, and this page "proven".
+    assert NO_PROOF in _said(app)
 
     app.session_state["person_name"] = "Kim"
     app.button(key="save_rule").click().run()

@@ -25,7 +25,7 @@ def _counted(rate: Rate, what: str, one: str, many: str) -> str:
     return f"{rate.k:,} of {rate.n:,} {what} {one if rate.k == 1 else many}"
 
 
-def proven_in_words(outcome: Outcome) -> str:
+def bounds_in_words(outcome: Outcome) -> str:
     """`at most 31.3% of defects escape and 21.6% of good are rejected.`; one-sided, exact."""
     said = [
         f"{percent_at_most(upper)} {words}"
