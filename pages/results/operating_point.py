@@ -124,8 +124,10 @@ def _threshold(
         beside = threshold_form.controls(model.id, basis)
         threshold_form.crossing()
         with beside, st.container(horizontal=True, vertical_alignment="center"):
-            threshold_goal.choose_for_me(basis, confidence)
+            if st.button("Choose for me", icon=":material/target:", key="choose_for_me"):
+                threshold_goal.choose_for_me(basis, confidence)
             _why(basis, threshold_form.draft(model.id, None), confidence)
+        threshold_goal.reason(model.id)
     point = threshold_form.draft(model.id, None).point
     here = basis.outcome(point, confidence)
     on_test = _on_test(workspace, model, saved)
@@ -232,9 +234,7 @@ def _notes(basis: Basis, outcome: Outcome) -> None:
         upper = wrong.upper(outcome.confidence)
         if upper is not None:
             bound = percent_at_most(upper)
-            notes.append(
-                f"Wrong class, automatic: {wrong.k:,} of {wrong.n:,}, at most {bound}."
-            )
+            notes.append(f"Wrong class, automatic: {wrong.k:,} of {wrong.n:,}, at most {bound}.")
     if basis.unknown:
         notes.append(f"{text.count(basis.unknown, 'image')} without a verdict not counted.")
     if notes:

@@ -2,6 +2,7 @@
 
 import time
 
+import numpy as np
 import pytest
 
 from core.domain.datasets import Verdict
@@ -181,11 +182,21 @@ def test_limits_that_cross_are_refused_and_nothing_changes(open_page: OpenPage, 
 
 def test_a_rule_is_chosen_by_a_limit_on_escapes(open_page: OpenPage, made: Made) -> None:
     app = open_page("results/operating_point.py", made.workspace, model="model-new")
-    app.number_input(key="max_escape").set_value(0.0).run()
+    app.session_state["max_escape"] = 0.0
+    app.button(key="choose_for_me").click().run()
     app.button(key="choose").click().run()
     assert not app.exception
-    assert "escapes at most 0%" in _said(app)
+    assert "Fewest false rejects on validation with escapes at most 0% (0 of 100)" in _said(app)
     assert _answer(app).startswith("0 of 100 defective images escape")
+    # "few escapes" raised a threshold from 50% to 52.5% that counted the same.
+    basis = thresholds.load_basis(made.workspace, "new")
+    goal = thresholds.ThresholdGoal(max_escape=0.0)
+    chosen = thresholds.choose(basis, goal).point.accept_below or 0.0
+    scores = np.concatenate([basis.scores.ok, basis.scores.nok])
+    lower = single_threshold((float(scores[scores < chosen].max()) + chosen) / 2)
+    higher = single_threshold((float(scores[scores > chosen].min()) + chosen) / 2)
+    for present, is_kept in ((lower, True), (higher, False), (single_threshold(0.0), False)):
+        assert thresholds.choose(basis, goal, present=present).is_kept is is_kept
 
 
 def test_classes_can_have_their_own_thresholds(open_page: OpenPage, made: Made) -> None:
