@@ -31,7 +31,7 @@ OK_NOK_WORDS = (
     "rejected."
 )
 NO_VERDICTS = (
-    "Escapes and false rejects need OK and NOK classes: mark them on the Images page or with "
+    "Escapes and false rejects need OK and NOK classes: mark them on Images, Classes, or with "
     "`touchstone classes DATASET --ok NAME`."
 )
 _COLOURS = "".join(

@@ -42,7 +42,7 @@ from pages.ui import (
 from pages.ui.components import chart, clickable_matrix, clicked_cell
 from pages.ui.figures import outcome_matrices, threshold_charts
 from pages.ui.people import rights
-from pages.ui.places import Place
+from pages.ui.places import Place, to_verdicts
 
 ROWS = (Verdict.OK, Verdict.NOK)
 ESCAPES, FALSE_REJECTS = (1, 0), (0, 2)
@@ -389,9 +389,10 @@ def page(workspace: Workspace) -> None:
         widgets.empty_state(
             "rule",
             "Which classes are good?",
-            "Set the verdict of every class (OK or NOK) on the Images page. "
-            "Escapes and false rejects are counted from it.",
-            (Place.DATASETS, "Images"),
+            "Set the verdict of every class, OK or NOK. Escapes and false rejects are counted "
+            "from it.",
+            (Place.DATASETS, "Set the verdicts"),
+            query=to_verdicts(own.dataset.id),
         )
         return
     saved = thresholds.saved_rule(workspace, model.id)
