@@ -327,6 +327,8 @@ def test_what_was_measured_of_heatmaps_and_robustness_is_shown(
     assert not app.exception
     table = app.dataframe[0].value
     assert table["Method"].tolist() == ["Occlusion", "Grad-CAM"]
+    # The tab had no heatmaps and did not say where they are.
+    assert any("Recommended for this model: **Occlusion**" in m.value for m in app.markdown)
     assert table["Found"].tolist() == ["31 of 36", "4 of 36"]
     assert "upper left corner" in app.warning[0].value
     planted_only = replace(grades, methods=(MethodGrade(HeatmapMethod.GRAD_CAM, 31, 36, 0.1),))
@@ -334,6 +336,8 @@ def test_what_was_measured_of_heatmaps_and_robustness_is_shown(
         predictions.save_study(db, "model-m-1", "heatmaps", grades_to_json(planted_only), now=2.0)
     app.run()
     assert list(app.dataframe[0].value) == ["Method", "Found", "Chance", "Time", "Verdict"]
+    app.button(key="to_heatmaps").click().run()
+    assert app.session_state.tab == "Overview"
     app = open_tab(app, "Robustness")
     assert not app.exception
     assert any("noise 32" in item.value for item in app.caption)
