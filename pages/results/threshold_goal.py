@@ -171,9 +171,10 @@ def _others(basis: Basis, goal: ThresholdGoal) -> None:
 @errors.shown()
 def choose_for_me(basis: Basis, confidence: float) -> None:
     """The goals and their limits; closes once one is reached, and the page says why."""
+    goals = list(Goal)
     goal = st.radio(
         "Goal",
-        list(Goal),
+        goals,
         key="goal",
         persist_state="session",
         help="What the threshold must achieve on the validation images.",
