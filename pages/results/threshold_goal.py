@@ -9,6 +9,7 @@ from core.evaluation.decisions.outcome import Outcome
 from core.evaluation.decisions.rule import point_in_words
 from core.words import exact_percent, percent_at_most
 from core.workflows.results import thresholds
+from core.workflows.results.safer_threshold import safer
 from core.workflows.results.thresholds import Basis, OnTest, ThresholdChoice, ThresholdGoal
 from pages.ui import errors, text, threshold_form
 from pages.ui.places import Place
@@ -194,7 +195,7 @@ def choose_for_me(basis: Basis, confidence: float) -> None:
 def _choose(basis: Basis, goal: Goal, request: ThresholdGoal) -> None:
     model_id = basis.judged.model.id
     present = threshold_form.draft(model_id, None).point
-    choice = thresholds.choose(basis, request, present=present)
+    choice = safer(basis, request, thresholds.choose(basis, request), present)
     threshold_form.put(model_id, choice)
     words = _why(goal, choice, basis.outcome(choice.point))
     st.session_state[f"chosen_{model_id}"] = (choice.point, words)

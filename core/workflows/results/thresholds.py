@@ -206,10 +206,7 @@ class ThresholdGoal:
 
 @dataclass(frozen=True)
 class ThresholdChoice:
-    """A rule that was chosen, and why.
-
-    `is_kept`: the threshold before decides these parts as what was chosen, and is safer for others.
-    """
+    """A rule that was chosen, and why; `is_kept`: the one before is as good here, and safer."""
 
     point: OperatingPoint
     chosen_by: str
@@ -218,23 +215,13 @@ class ThresholdChoice:
     is_kept: bool = False
 
 
-def choose(
-    basis: Basis, goal: ThresholdGoal, *, present: OperatingPoint | None = None
-) -> ThresholdChoice:
+def choose(basis: Basis, goal: ThresholdGoal) -> ThresholdChoice:
     """The rule that reaches the goal on these (validation) parts.
-
-    Args:
-        basis: the parts.
-        goal: what the rule must reach.
-        present: kept where it decides all of them alike and errs on the side that the goal fears
-            less: of thresholds that count the same, new parts escape least by the lowest.
 
     Raises:
         ConfigError: if there is no goal, goals contradict each other, or parts are missing.
     """
     choice = _chosen(basis, goal)
-    if present is not None and _is_safer(basis, goal, present, choice.point):
-        choice = replace(choice, point=present, is_kept=True)
     point = replace(choice.point, parts=basis.combine)
     promise = choice.promise and replace(choice.promise, point=point)
     return replace(
@@ -243,19 +230,6 @@ def choose(
         promise=promise,
         least=choice.least and replace(choice.least, point=point),
     )
-
-
-def _is_safer(
-    basis: Basis, goal: ThresholdGoal, present: OperatingPoint, chosen: OperatingPoint
-) -> bool:
-    limits_one = (goal.max_escape is None) != (goal.max_overkill is None) and not goal.guarantee
-    now, then = present.accept_below, chosen.accept_below
-    if not limits_one or present.has_person_zone or now is None or then is None:
-        return False
-    if now >= then if goal.max_overkill is None else now <= then:
-        return False
-    kept, other = basis.outcome(present), basis.outcome(chosen)
-    return (kept.ok, kept.nok) == (other.ok, other.nok)
 
 
 def _chosen(basis: Basis, goal: ThresholdGoal) -> ThresholdChoice:

@@ -1,5 +1,7 @@
 """The registry of models: what each is for, what is written about it, and which one is released."""
 
+from typing import assert_never
+
 from sqlite_utils import Database
 
 from core.domain.keeping.people import Right
@@ -50,13 +52,26 @@ def set_stage(workspace: Workspace, name_or_id: str, stage: ModelStage, reason: 
 
 def refusal_to_release(model: Model, standing: ModelStanding) -> str:
     """Why a model cannot be released without more; empty if it can."""
-    if model.dataset_id is None or standing is ModelStanding.PASSED:
+    if model.dataset_id is None:
         return ""
-    if standing is ModelStanding.BLOCKED:
-        return "Its test missed release criteria."
-    if standing is ModelStanding.VOID:
-        return "Its seal is void: something that was sealed has changed."
-    return "Its sealed test has not passed yet."
+    match standing:
+        case ModelStanding.PASSED | ModelStanding.ELSEWHERE:
+            return ""
+        case ModelStanding.BLOCKED:
+            return "Its test missed release criteria."
+        case ModelStanding.VOID:
+            return "Its seal is void: something that was sealed has changed."
+        case ModelStanding.UNSEALED:
+            return "Its test results were viewed before they were sealed."
+        case (
+            ModelStanding.NO_RULE
+            | ModelStanding.NOT_SEALED
+            | ModelStanding.SEALED
+            | ModelStanding.OPENED
+        ):
+            return "Its sealed test has not passed yet."
+        case _:
+            assert_never(standing)
 
 
 def _refuse_unproven(model: Model, standing: ModelStanding, reason: str) -> None:
