@@ -366,7 +366,7 @@ function createViewer(mounted) {
       Object.assign(button, { type: 'button', title: [item.help, item.note].join(' ').trim() })
       Object.assign(button.dataset, { method: item.key, weak: item.is_weak ? '1' : '' })
       button.setAttribute('aria-pressed', item === chosen)
-      if (item.is_recommended) button.append(element('small', '', 'recommended'))
+      if (item.is_recommended) button.append(' ', element('small', '', 'recommended'))
       return button
     }))
     const link = element('a', '', chosen.note || 'Not tested for this model. Test the heatmaps')
