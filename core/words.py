@@ -20,6 +20,11 @@ _MOST_DECIMALS = 6
 CROSS_VALIDATED = (
     "the model was refitted on these images; each was judged by a model that had not seen it"
 )
+# What bounds on validation images are worth, on every page that shows them.
+NO_PROOF = (
+    "Settings and thresholds were chosen on validation images: their bounds are a forecast, and "
+    "only a sealed test proves them."
+)
 
 
 def count(number: int, noun: str) -> str:
@@ -53,6 +58,11 @@ def whole_percent(share: float | None) -> str:
 def percent_bound(share: float, width: float, *, up: bool) -> str:
     """One end of an interval of so much width, rounded to the side on which it still holds."""
     return _rounded(share, _decimals(None, width), ROUND_CEILING if up else ROUND_FLOOR)
+
+
+def percent_at_most(bound: float) -> str:
+    """What a share is at most, with the same digits wherever it stands: `7.22%`."""
+    return shortened_percent(bound, at_most=True)
 
 
 def percent_range(low: float, high: float) -> str:

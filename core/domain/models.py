@@ -95,37 +95,24 @@ class Model:
 class ModelStanding(StrEnum):
     """How far a model is on its way to a sign-off."""
 
+    ELSEWHERE = "elsewhere"  # it was uploaded or lost its dataset: there is no test of it here
     NO_RULE = "no_rule"
     NOT_SEALED = "not_sealed"  # it has a threshold; its test was not fixed before it was viewed
     SEALED = "sealed"
     OPENED = "opened"  # and its verdict by what was sealed was not read yet
+    VOID = "void"  # something that was sealed has changed
+    UNSEALED = "unsealed"  # the results were viewed without a seal
     PASSED = "passed"
     BLOCKED = "blocked"
 
 
 @dataclass(frozen=True)
 class Belongings:
-    """What is stored with a model and goes when it is deleted; `results` counts judged images.
-
-    `passed` is the verdict that was last read; None if there is none by what was sealed.
-    """
+    """What is stored with a model and goes when it is deleted; `results` counts judged images."""
 
     results: int = 0
     has_rule: bool = False
     is_sealed: bool = False
-    is_opened: bool = False
-    passed: bool | None = None
-
-    @property
-    def standing(self) -> ModelStanding:
-        """How far it is."""
-        if self.is_opened and self.passed is not None:
-            return ModelStanding.PASSED if self.passed else ModelStanding.BLOCKED
-        if self.is_opened:
-            return ModelStanding.OPENED
-        if self.is_sealed:
-            return ModelStanding.SEALED
-        return ModelStanding.NOT_SEALED if self.has_rule else ModelStanding.NO_RULE
 
 
 @dataclass(frozen=True)

@@ -168,23 +168,13 @@ def names_of_all(db: Database) -> list[Named]:
 def belongings_of_all(db: Database) -> dict[str, Belongings]:
     """Model id -> what is stored with it; no results are read."""
     rows = db.query(
-        "SELECT m.id, s.model_id IS NOT NULL AS sealed, s.opened_at IS NOT NULL AS opened,"
+        "SELECT m.id, EXISTS (SELECT 1 FROM seals s WHERE s.model_id = m.id) AS sealed,"
         " EXISTS (SELECT 1 FROM operating_points o WHERE o.model_id = m.id) AS has_rule,"
         " (SELECT coalesce(sum(length(p.sample_ids)), 0) / 8 FROM predictions p"
-        " WHERE p.model_id = m.id) AS results,"
-        # Why only by what was sealed: a verdict on other criteria is none on this test.
-        " (SELECT v.missed = '[]' FROM verdicts v WHERE v.model_id = m.id"
-        " AND v.operating_point = s.operating_point AND v.criteria = s.criteria) AS passed"
-        " FROM models m LEFT JOIN seals s ON s.model_id = m.id"
+        " WHERE p.model_id = m.id) AS results FROM models m"
     )
     return {
-        row["id"]: Belongings(
-            row["results"],
-            bool(row["has_rule"]),
-            bool(row["sealed"]),
-            bool(row["opened"]),
-            None if row["passed"] is None else bool(row["passed"]),
-        )
+        row["id"]: Belongings(row["results"], bool(row["has_rule"]), bool(row["sealed"]))
         for row in rows
     }
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.domain.datasets import Dataset
+from core.domain.models import ModelStanding
 from core.domain.splits import Subset
 from core.domain.stages.facts import ModelFacts, StageFacts
 from core.domain.stages.states import DatasetStages, MissedCriterion, MissedKind
@@ -19,7 +20,7 @@ from core.store.stages import cards as rows
 from core.workflows.results.judging import judged_set
 from core.workflows.signoff.release import check_release
 from core.workflows.signoff.verdicts import missed_of
-from core.workflows.stage_rules import decide
+from core.workflows.stage_rules import decide, standing_of
 from core.workflows.stages import facts_of_all
 from core.workspace import Workspace
 
@@ -69,12 +70,13 @@ class BestModel:
     """The best model of a dataset on its validation images.
 
     `missed`: release criteria that it does not meet there; None: the dataset has no criteria that
-    can be checked on them, and macro F1 decided.
+    can be checked on them, and macro F1 decided. `standing`: how far its sign-off is.
     """
 
     model_id: str
     name: str
     val_macro_f1: float | None
+    standing: ModelStanding
     missed: tuple[MissedCriterion, ...] | None = None
 
 
@@ -98,10 +100,17 @@ def entries(workspace: Workspace) -> list[BoardEntry]:
 
 
 def _worth_showing(facts: StageFacts) -> tuple[ModelFacts, ...]:
-    """Models of today's classes and of splits that do not leak, best macro F1 first."""
+    """Models of today's classes and of splits that do not leak, best macro F1 first.
+
+    Those whose test failed or is void come last.
+    """
     leaking = {split.id for split in facts.splits if split.is_leaking}
     fresh = [m for m in facts.models if m.split_id not in leaking and not m.classes_changed]
-    return tuple(sorted(fresh, key=lambda m: -_score(m)))
+    return tuple(sorted(fresh, key=lambda m: (_has_failed(m), -_score(m))))
+
+
+def _has_failed(model: ModelFacts) -> bool:
+    return standing_of(model) in (ModelStanding.BLOCKED, ModelStanding.VOID)
 
 
 def _score(model: ModelFacts) -> float:
@@ -148,11 +157,12 @@ def best_model(
     Args:
         workspace: where they live.
         dataset: that they belong to.
-        models: best macro F1 first, without those of leaking splits.
+        models: those that failed their test last, best macro F1 first, none of leaking splits.
     """
     if not models:
         return None
-    best = BestModel(models[0].id, models[0].name, models[0].val_macro_f1)
+    first = models[0]
+    best = BestModel(first.id, first.name, first.val_macro_f1, standing_of(first))
     with connect(workspace) as db:
         text = judgement.criteria(db, dataset.id)
     if text is None or not criteria_from_json(text).criteria.requires_anything:
@@ -164,16 +174,8 @@ def best_model(
     ]
     if not held:
         return best
-    # Why two counts: what only lacks proof is nearer to a release than what is not good enough.
-    missed, model = min(
-        held,
-        key=lambda item: (
-            sum(not m.only_unproven for m in item[0]),
-            len(item[0]),
-            -_score(item[1]),
-        ),
-    )
-    return BestModel(model.id, model.name, model.val_macro_f1, missed)
+    missed, model = min(held, key=lambda item: (_has_failed(item[1]), *_distance(*item)))
+    return BestModel(model.id, model.name, model.val_macro_f1, standing_of(model), missed)
 
 
 def _distance(missed: Sequence[MissedCriterion], model: ModelFacts) -> tuple[int, int, float]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import assert_never
 
 from core.domain.jobs import JobStatus
+from core.domain.models import ModelStanding
 from core.domain.stages.facts import ModelFacts, RunFacts, SplitFacts, StageFacts
 from core.domain.stages.states import (
     DatasetStages,
@@ -226,9 +227,23 @@ def _failed_at(model: ModelFacts) -> float:
 
 
 def _is_signed_off(model: ModelFacts) -> bool:
-    seal = model.seal
-    is_proof = seal is not None and seal.is_opened and not seal.changes
-    return bool(is_proof and model.verdict and model.verdict.passed)
+    return standing_of(model) is ModelStanding.PASSED
+
+
+def standing_of(model: ModelFacts) -> ModelStanding:
+    """How far the sign-off of a model is: what all pages say of it."""
+    seal, verdict = model.seal, model.verdict
+    if seal is not None and seal.changes:
+        return ModelStanding.VOID
+    if seal is not None and not seal.is_opened:
+        return ModelStanding.SEALED
+    if verdict is not None and verdict.missed:
+        return ModelStanding.BLOCKED
+    if seal is not None:
+        return ModelStanding.OPENED if verdict is None else ModelStanding.PASSED
+    if verdict is not None or model.is_viewed:
+        return ModelStanding.UNSEALED
+    return ModelStanding.NOT_SEALED if model.has_rule else ModelStanding.NO_RULE
 
 
 def _signed(facts: StageFacts) -> _Judged:

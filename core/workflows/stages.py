@@ -12,6 +12,7 @@ from sqlite_utils import Database
 from core.domain.datasets import Dataset, Verdict
 from core.domain.ids import utc_now
 from core.domain.jobs import Job, JobKind, JobStatus
+from core.domain.models import Model, ModelStanding
 from core.domain.signoff import Seal
 from core.domain.stages.facts import ModelFacts, SealFacts, StageFacts
 from core.domain.stages.states import DatasetStages, ReadVerdict, SealChange
@@ -24,7 +25,7 @@ from core.store.stages import facts as stages
 from core.store.stages import verdicts
 from core.workflows.data.certificates import certified
 from core.workflows.data.quality import job_subject
-from core.workflows.stage_rules import decide
+from core.workflows.stage_rules import decide, standing_of
 from core.workspace import Workspace
 
 _NEWS_S = 24 * 3600.0
@@ -55,6 +56,28 @@ def facts_of_all(workspace: Workspace) -> list[StageFacts]:
     with connect(workspace) as db:
         every = datasets.list_datasets(db)
     return _read(workspace, every, None)
+
+
+def standings(workspace: Workspace) -> dict[str, ModelStanding]:
+    """Model id -> how far its sign-off is; models without a dataset are not among them."""
+    with connect(workspace) as db:
+        of_all = _models(db, datasets.list_datasets(db), None)
+    return {model.id: standing_of(model) for own in of_all.values() for model in own}
+
+
+def standing(workspace: Workspace, model: Model) -> ModelStanding:
+    """How far the sign-off of one model is."""
+    with connect(workspace) as db:
+        return standing_of_model(db, model)
+
+
+def standing_of_model(db: Database, model: Model) -> ModelStanding:
+    """As `standing`, inside a transaction."""
+    if model.dataset_id is None:
+        return ModelStanding.ELSEWHERE
+    every = [datasets.find_dataset(db, model.dataset_id)]
+    own = _models(db, every, model.dataset_id)[model.dataset_id]
+    return next(standing_of(facts) for facts in own if facts.id == model.id)
 
 
 def pending_imports(workspace: Workspace) -> list[PendingImport]:
@@ -100,13 +123,7 @@ def _facts(db: Database, every: Sequence[Dataset], dataset_id: str | None) -> li
     checking = {j.subject_id for j in active if j.kind is JobKind.QUALITY}
     checks, splits = stages.checks(db, dataset_id), stages.splits(db, dataset_id)
     runs, criteria = stages.runs(db, dataset_id), stages.criteria(db, dataset_id)
-    models: dict[str, list[ModelFacts]] = {}
-    read = verdicts.verdicts_of(db, dataset_id)
-    by_id = {dataset.id: dataset for dataset in every}
-    for model in stages.models(db, dataset_id):
-        if (dataset := by_id.get(model.dataset_id)) is not None:
-            facts = _model(db, dataset, model, criteria.get(dataset.id), read.get(model.id))
-            models.setdefault(dataset.id, []).append(facts)
+    models = _models(db, every, dataset_id)
     return [
         StageFacts(
             dataset_id=dataset.id,
@@ -121,6 +138,19 @@ def _facts(db: Database, every: Sequence[Dataset], dataset_id: str | None) -> li
         )
         for dataset in every
     ]
+
+
+def _models(
+    db: Database, every: Sequence[Dataset], dataset_id: str | None
+) -> dict[str, list[ModelFacts]]:
+    criteria, read = stages.criteria(db, dataset_id), verdicts.verdicts_of(db, dataset_id)
+    by_id = {dataset.id: dataset for dataset in every}
+    models: dict[str, list[ModelFacts]] = {}
+    for model in stages.models(db, dataset_id):
+        if (dataset := by_id.get(model.dataset_id)) is not None:
+            facts = _model(db, dataset, model, criteria.get(dataset.id), read.get(model.id))
+            models.setdefault(dataset.id, []).append(facts)
+    return models
 
 
 def _model(
@@ -149,7 +179,7 @@ def _model(
         has_rule=rule is not None,
         is_viewed=model.is_viewed,
         seal=_seal(db, dataset, model, seal, criteria) if seal else None,
-        verdict=verdict if is_of_today or (verdict and seal) else None,
+        verdict=verdict if is_of_today else None,
     )
 
 

@@ -6,6 +6,7 @@ from itertools import groupby
 import streamlit as st
 
 from core.domain.datasets import Dataset
+from core.domain.models import ModelStanding
 from core.domain.stages.states import DatasetStages, StageState
 from core.workflows import board
 from core.workflows.board import BestModel, BoardEntry, CardFacts, MosaicImage
@@ -114,7 +115,11 @@ def _segment(item: StageState, stages: DatasetStages) -> None:
 
 def _best_line(best: BestModel) -> None:
     score = "" if best.val_macro_f1 is None else f"macro F1 {text.decimal(best.val_macro_f1)}"
-    if best.missed is None:
+    state, icon = words.STANDINGS[best.standing], ":material/trophy:"
+    if best.standing in (ModelStanding.PASSED, ModelStanding.BLOCKED, ModelStanding.VOID):
+        # Why first: what the test said decides, whatever validation promised.
+        by, icon = state.words, state.icon
+    elif best.missed is None:
         by = f"{score} on validation" if score else "no validation images"
     elif not best.missed:
         by = "meets the criteria on validation"
@@ -123,8 +128,10 @@ def _best_line(best: BestModel) -> None:
     st.page_link(
         Place.EVALUATE,
         label=f"{text.plain(best.name)} · {text.plain(by)}",
-        icon=":material/trophy:",
-        help="The best model: by your release criteria if there are any, else by macro F1. Models "
+        icon=icon,
+        help=state.tip
+        if icon == state.icon
+        else "The best model: by your release criteria if there are any, else by macro F1. Models "
         "of leaking splits do not count.",
         query_params={"model": best.model_id},
     )

@@ -13,7 +13,7 @@ from core.workflows.results.comparison_verdict import Answer, Question, answers,
 from pages.ui import counting, text
 from pages.ui.components import chart
 from pages.ui.figures import differences, outcome_matrices
-from pages.ui.places import Place
+from pages.ui.places import Place, to_verdicts
 
 # The saved rules of the current and the new model; None: the predicted class decides.
 OwnRules = tuple[DecisionRule | None, DecisionRule | None]
@@ -110,7 +110,7 @@ def _rules(result: ModelComparison) -> None:
             Place.DATASETS,
             label="Set the verdicts",
             icon=Place.DATASETS.icon,
-            query_params={"dataset": result.first.judged.dataset.id},
+            query_params=to_verdicts(result.first.judged.dataset.id),
         )
         return
     own = result.own_rules

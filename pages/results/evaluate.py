@@ -35,7 +35,7 @@ from pages.ui import (
     text,
     widgets,
 )
-from pages.ui.places import Place
+from pages.ui.places import Place, to_verdicts
 
 MOST_BESIDE = 3
 CLOSED = ":material/visibility_off:"
@@ -204,7 +204,7 @@ def next_step(workspace: Workspace, model: Model, subset: Subset) -> None:
     judgement = judged.judgement(workspace, model, subset)
     if not has_both(judgement.verdicts):
         label, place, key = "Mark OK and NOK classes", Place.DATASETS, "to_classes"
-        parameters = {"dataset": judgement.dataset.id}
+        parameters = to_verdicts(judgement.dataset.id)
     elif judged.saved_point(workspace, model) is None:
         label, place, key = "Choose the threshold", Place.OPERATING_POINT, "to_decide"
         parameters = {"model": model.id}

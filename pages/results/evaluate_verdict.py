@@ -10,7 +10,7 @@ from core.evaluation.decisions.views import Headline
 from core.evaluation.measures.class_rates import ClassRates, class_rates
 from core.evaluation.measures.intervals import Rate
 from core.evaluation.measures.parts import Unit
-from core.words import CROSS_VALIDATED
+from core.words import CROSS_VALIDATED, NO_PROOF
 from core.workflows.results import evaluation
 from core.workflows.results.judging import JudgedSet
 from core.workspace import Workspace
@@ -19,19 +19,19 @@ from pages.ui.figures.theme import PALETTE, Colour
 
 SUBSET_WORDS = {
     Subset.TEST: "Test images were never used in training: only they prove how good the model is.",
-    Subset.VALIDATION: "Validation images were used to choose settings and thresholds: their "
-    "results can be slightly optimistic, and prove nothing.",
+    Subset.VALIDATION: NO_PROOF,
     Subset.TRAIN: "The model was trained on these images: its results look better than they are.",
 }
 BOUNDS_WORDS = (
-    "Every bound holds with 95% confidence (exact, Clopper-Pearson); more images narrow it."
+    "“At most” is one bound, exact at 95% confidence (Clopper-Pearson); “a to b” are two. More "
+    "images narrow them."
 )
 OK_NOK_WORDS = (
     "Escape: a defective part that is accepted. False reject (overkill): a good part that is "
     "rejected."
 )
 NO_VERDICTS = (
-    "Escapes and false rejects need OK and NOK classes: mark them on the Images page or with "
+    "Escapes and false rejects need OK and NOK classes: mark them on Images, Classes, or with "
     "`touchstone classes DATASET --ok NAME`."
 )
 _COLOURS = "".join(
@@ -149,7 +149,7 @@ def _escapes(outcome: Outcome, *, proves: bool) -> str:
     bound = rate.upper()
     if bound is None:
         return "no defect among them, so escapes are unknown"
-    at_most = f"({'at most' if proves else 'up to'} {text.percent_bound(bound, bound, up=True)})"
+    at_most = f"({'at most' if proves else 'up to'} {text.percent_at_most(bound)})"
     if rate.n == 1:
         words = f"the only defect {'escapes' if rate.k else 'does not escape'}"
     elif rate.k == 0:
@@ -184,8 +184,9 @@ def _meter(label: str, rate: Rate, kind: str) -> str:
         low, high, said = bounds.low, bounds.high, text.interval(rate)
     else:
         low, high = value, max(value, rate.upper() or value)
-        said = f"at most {text.percent_bound(high, high, up=True)}"
-    shown = f"{label} {text.rate(rate)}"
+        said = f"at most {text.percent_at_most(high)}"
+    # Why all decimals of the wrong ones: a limit of the criteria is compared with them.
+    shown = f"{label} {text.rate(rate) if kind == 'right' else text.percent(value)}"
     return (
         f"<div class='ts-meter' data-kind='{kind}' role='img' aria-label='{shown}: {rate.k:,} of "
         f"{rate.n:,}, {said} with 95% confidence'><div class='words'><b>{shown}</b>"

@@ -11,7 +11,7 @@ from core.domain.keeping.people import Right
 from core.domain.models import Model
 from core.domain.splits import Subset
 from core.evaluation.decisions.outcome import Decision, Outcome
-from core.evaluation.decisions.outcome_words import outcome_in_words, proven_in_words
+from core.evaluation.decisions.outcome_words import bounds_in_words, outcome_in_words
 from core.evaluation.decisions.rule import (
     DecisionRule,
     decision_in_words,
@@ -19,7 +19,7 @@ from core.evaluation.decisions.rule import (
     point_in_words,
 )
 from core.evaluation.measures.parts import Unit
-from core.words import CROSS_VALIDATED, exact_percent, shortened_percent
+from core.words import CROSS_VALIDATED, NO_PROOF, exact_percent, percent_at_most
 from core.workflows.results import thresholds
 from core.workflows.results.thresholds import Basis, Hidden, OnTest
 from core.workspace import Workspace
@@ -42,7 +42,7 @@ from pages.ui import (
 from pages.ui.components import chart, clickable_matrix, clicked_cell
 from pages.ui.figures import outcome_matrices, threshold_charts
 from pages.ui.people import rights
-from pages.ui.places import Place
+from pages.ui.places import Place, to_verdicts
 
 ROWS = (Verdict.OK, Verdict.NOK)
 ESCAPES, FALSE_REJECTS = (1, 0), (0, 2)
@@ -93,9 +93,12 @@ def _answer(basis: Basis, on_test: OnTest, confidence: float) -> None:
     shown = on_test.basis or basis
     outcome = shown.outcome(point, confidence)
     st.subheader(text.plain(outcome_in_words(outcome, shown.unit)), anchor=False)
-    whose = "Test" if on_test.basis else "Validation"
-    proven = text.plain(proven_in_words(outcome))
-    st.markdown(f"{whose}, proven with {exact_percent(confidence)} confidence: {proven}")
+    whose = "Test, proven" if on_test.basis else "Validation, a forecast"
+    bounds = text.plain(bounds_in_words(outcome))
+    st.markdown(
+        f"{whose} with {exact_percent(confidence)} confidence: {bounds}",
+        help=None if on_test.basis else NO_PROOF,
+    )
 
 
 def _on_test(workspace: Workspace, model: Model, saved: DecisionRule | None) -> OnTest:
@@ -121,8 +124,10 @@ def _threshold(
         beside = threshold_form.controls(model.id, basis)
         threshold_form.crossing()
         with beside, st.container(horizontal=True, vertical_alignment="center"):
-            threshold_goal.choose_for_me(basis, confidence)
+            if st.button("Choose for me", icon=":material/target:", key="choose_for_me"):
+                threshold_goal.choose_for_me(basis, confidence)
             _why(basis, threshold_form.draft(model.id, None), confidence)
+        threshold_goal.reason(model.id)
     point = threshold_form.draft(model.id, None).point
     here = basis.outcome(point, confidence)
     on_test = _on_test(workspace, model, saved)
@@ -149,15 +154,12 @@ def _why(basis: Basis, draft: threshold_form.Draft, confidence: float) -> None:
             f"Chosen: {text.plain(draft.choice.chosen_by)}."
         )
         here = basis.outcome(draft.point, confidence)
-        words = f"{outcome_in_words(here, basis.unit)} Proven: {proven_in_words(here)}"
+        words = f"{outcome_in_words(here, basis.unit)} Forecast: {bounds_in_words(here)}"
         st.markdown(text.plain(f"Validation: {words}"))
-        st.markdown(
-            "Thresholds are chosen on the validation images. The test images have no say in "
-            "it, so only they give the verdict, once the threshold is saved."
-        )
+        st.markdown(NO_PROOF)
         st.markdown(
             "An escape is a defective part that is accepted, a false reject a good part that is "
-            "rejected (overkill). The proof is the exact upper bound."
+            "rejected (overkill). “At most” is the exact upper bound."
         )
         if basis.judged.model.validation_cross_validated:
             st.markdown(f"Cross-validated: {CROSS_VALIDATED}.")
@@ -231,10 +233,8 @@ def _notes(basis: Basis, outcome: Outcome) -> None:
         wrong = basis.wrong_class(point, outcome.confidence)
         upper = wrong.upper(outcome.confidence)
         if upper is not None:
-            bound = shortened_percent(upper, at_most=True)
-            notes.append(
-                f"Wrong class, automatic: {wrong.k:,} of {wrong.n:,}, proven at most {bound}."
-            )
+            bound = percent_at_most(upper)
+            notes.append(f"Wrong class, automatic: {wrong.k:,} of {wrong.n:,}, at most {bound}.")
     if basis.unknown:
         notes.append(f"{text.count(basis.unknown, 'image')} without a verdict not counted.")
     if notes:
@@ -276,7 +276,7 @@ def _chart(workspace: Workspace, basis: Basis, here: Outcome, confidence: float)
     chart(
         threshold_charts.trade_off(curve, here).update_layout(height=_CHART_PX),
         "trade_off",
-        description="Escapes against false rejects over all thresholds, with bounds.",
+        description="Escapes against false rejects over all thresholds, and what they are at most.",
     )
 
 
@@ -389,9 +389,10 @@ def page(workspace: Workspace) -> None:
         widgets.empty_state(
             "rule",
             "Which classes are good?",
-            "Set the verdict of every class (OK or NOK) on the Images page. "
-            "Escapes and false rejects are counted from it.",
-            (Place.DATASETS, "Images"),
+            "Set the verdict of every class, OK or NOK. Escapes and false rejects are counted "
+            "from it.",
+            (Place.DATASETS, "Set the verdicts"),
+            query=to_verdicts(own.dataset.id),
         )
         return
     saved = thresholds.saved_rule(workspace, model.id)

@@ -5,11 +5,13 @@ from typing import assert_never
 import streamlit as st
 
 from core.evaluation.decisions.guarantee import Guarantee, Verification, verify
+from core.evaluation.decisions.outcome import Outcome
 from core.evaluation.decisions.rule import point_in_words
-from core.words import exact_percent, shortened_percent
+from core.words import exact_percent, percent_at_most
 from core.workflows.results import thresholds
+from core.workflows.results.safer_threshold import safer
 from core.workflows.results.thresholds import Basis, OnTest, ThresholdChoice, ThresholdGoal
-from pages.ui import text, threshold_form
+from pages.ui import errors, text, threshold_form
 from pages.ui.places import Place
 from pages.ui.threshold_form import Goal
 
@@ -115,7 +117,7 @@ def _said(basis: Basis, choice: ThresholdChoice, promise: Guarantee, on_test: On
             proof = (
                 f"{outcome.escape.k:,} of {outcome.escape.n:,} defective "
                 f"{on_test.basis.unit.word} escape; proven: at most "
-                f"{shortened_percent(upper, at_most=True)}."
+                f"{percent_at_most(upper)}."
             )
         shown(f"**Test: {verification.value}.** {words} {text.plain(proof)}")
     st.button(
@@ -166,25 +168,75 @@ def _others(basis: Basis, goal: ThresholdGoal) -> None:
     )
 
 
+@st.dialog("Choose a threshold")
+@errors.shown()
 def choose_for_me(basis: Basis, confidence: float) -> None:
-    """A popover with the goals and their limits."""
+    """The goals and their limits; closes once one is reached, and the page says why."""
     goals = list(Goal)
-    with st.popover("Choose for me", icon=":material/target:", key="choose_for_me"):
-        goal = st.radio(
-            "Goal",
-            goals,
-            key="goal",
-            help="What the threshold must achieve on the validation images.",
-        )
-        request = _request(goal, basis, confidence)
-        st.button(
-            "Choose",
-            type="primary",
-            key="choose",
-            icon=":material/check:",
-            on_click=threshold_form.run_or_show_error,
-            args=(lambda: _put_choice(basis, request),),
-        )
+    goal = st.radio(
+        "Goal",
+        goals,
+        key="goal",
+        persist_state="session",
+        help="What the threshold must achieve on the validation images.",
+    )
+    request = _request(goal, basis, confidence)
+    if st.button(
+        "Choose",
+        type="primary",
+        key="choose",
+        icon=":material/check:",
+        on_click=threshold_form.run_or_show_error,
+        args=(lambda: _choose(basis, goal, request),),
+    ):
+        st.rerun()  # closes the dialog; what went wrong is said on the page
+
+
+def _choose(basis: Basis, goal: Goal, request: ThresholdGoal) -> None:
+    model_id = basis.judged.model.id
+    present = threshold_form.draft(model_id, None).point
+    choice = safer(basis, request, thresholds.choose(basis, request), present)
+    threshold_form.put(model_id, choice)
+    words = _why(goal, choice, basis.outcome(choice.point))
+    st.session_state[f"chosen_{model_id}"] = (choice.point, words)
+
+
+def reason(model_id: str) -> None:
+    """Why the threshold on the screen was chosen, as long as nobody has moved it."""
+    point, words = st.session_state.get(f"chosen_{model_id}", (None, ""))
+    if point == threshold_form.draft(model_id, None).point:
+        st.caption(text.plain(words))
+
+
+def _why(goal: Goal, choice: ThresholdChoice, outcome: Outcome) -> str:
+    """One line: what decided between the thresholds that reach a goal."""
+    limit, escape, overkill = choice.chosen_by, outcome.escape, outcome.overkill
+    match goal:
+        case Goal.ESCAPE if choice.is_kept:
+            return f"Kept: no higher threshold with {limit} counts better, and lower is safer."
+        case Goal.ESCAPE:
+            seen = text.counts(escape)
+            return f"Fewest false rejects on validation with {limit} ({seen}).{_midway(choice)}"
+        case Goal.OVERKILL if choice.is_kept:
+            return f"Kept: no lower threshold with {limit} counts better, and higher rejects less."
+        case Goal.OVERKILL:
+            seen = text.counts(overkill)
+            return f"Fewest escapes on validation with {limit} ({seen}).{_midway(choice)}"
+        case Goal.BOTH:
+            return f"Smallest review zone on validation with {limit}."
+        case Goal.COST:
+            return "Lowest cost on validation, by the line on PPM and money."
+        case Goal.CLASS_ERROR:
+            return f"Lowest confidences on validation with {limit}."
+        case _:
+            assert_never(goal)
+
+
+def _midway(choice: ThresholdChoice) -> str:
+    """Which of the thresholds that count the same it is."""
+    threshold = choice.point.accept_below
+    is_between = threshold is not None and 0 < threshold < 1
+    return " It lies midway between the two nearest images." if is_between else ""
 
 
 def _request(goal: Goal, basis: Basis, confidence: float) -> ThresholdGoal:
@@ -223,8 +275,9 @@ def _proven() -> bool:
     return st.toggle(
         "Require statistical proof (upper bound)",
         key="proven",
+        persist_state="session",
         help="On: the exact upper bound of the rate must stay below the limit, not only the "
-        "observed rate. Stricter, but the only real proof.",
+        "observed rate. Stricter, but still no proof: only a sealed test is.",
     )
 
 
@@ -237,11 +290,8 @@ def _limit(label: str, usual: float, key: str) -> float:
         0.1,
         format="%.12g",
         key=key,
+        persist_state="session",
         bind="query-params",
         help="On the validation images.",
     )
     return round(value / 100, 12)
-
-
-def _put_choice(basis: Basis, request: ThresholdGoal) -> None:
-    threshold_form.put(basis.judged.model.id, thresholds.choose(basis, request))

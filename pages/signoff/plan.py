@@ -16,7 +16,7 @@ from core.evaluation.decisions.planner import (
     proven_rate,
 )
 from core.evaluation.measures.parts import Unit
-from core.words import exact_percent, shortened_percent
+from core.words import NO_PROOF, exact_percent, shortened_percent
 from core.workflows.results import access, evaluation
 from core.workflows.signoff import sealing
 from core.workspace import Workspace
@@ -253,6 +253,8 @@ def best_case(workspace: Workspace, claimed: Claim) -> None:
         # Why the last: the test proves; validation images count only where there is no test yet.
         for line in _in_words(rows, escape, confidence)[-1:]:
             st.markdown(line)
+        if all(row[0] == Subset.VALIDATION.value for row in rows):
+            st.caption(NO_PROOF)
 
 
 Row = tuple[str, str, int, str, float | None]
@@ -292,12 +294,16 @@ def _sealed_counts(workspace: Workspace, model: Model) -> tuple[int, int, Unit]:
 def _in_words(rows: list[Row], escape: float, confidence: float) -> list[str]:
     more = parts_needed(escape, confidence=confidence)
     return [
-        f"- **{name}**: {n:,} defective {unit} without an escape prove a rate below "
+        f"- **{name}**: {n:,} defective {unit} without an escape {_verb(name)} a rate below "
         f"{shortened_percent(proven, at_most=True)}."
         + (f" To prove {exact_percent(escape)}, add **{more - n:,} {unit}**." if n < more else "")
         for name, kind, n, unit, proven in rows
         if kind == "defective" and proven is not None
     ]
+
+
+def _verb(subset: str) -> str:
+    return "prove" if subset == Subset.TEST.value else "only forecast"
 
 
 def _sizes(confidence: float) -> None:

@@ -45,7 +45,7 @@ def _detector(workspace: Workspace, view: RunView, job: Job) -> None:
     if limit is None:
         return
     with st.container(border=True):
-        bound = text.percent_bound(limit.bound, limit.bound, up=True)
+        bound = text.percent_at_most(limit.bound)
         st.metric(
             f"Good {'parts' if limit.counts_parts else 'images'} flagged, at most",
             bound,

@@ -111,5 +111,5 @@ def _at_most(rate: Rate) -> str:
     bound = rate.upper()
     if bound is None:
         return "no data"
-    most = text.percent_bound(bound, bound, up=True)
-    return f"{text.counts(rate)} = {text.rate(rate)}, proven {most}"
+    most = text.percent_at_most(bound)
+    return f"{text.counts(rate)} = {text.rate(rate)}, at most {most}"

@@ -45,11 +45,15 @@ def basis(workspace: Workspace, model: Model, subset: Subset) -> Basis:
 def _curve(
     root: str, model_id: str, state: tuple[object, ...], confidence: float, _basis: Basis
 ) -> TradeOff:
-    return trade_off(_basis.scores, confidence=confidence)
+    # Why: the upper end of an interval of 90% is what a rate is at most with 95% confidence.
+    return trade_off(_basis.scores, confidence=2 * confidence - 1)
 
 
 def curve(workspace: Workspace, basis: Basis, confidence: float) -> TradeOff:
-    """Escapes against false rejects on validation; the same for every position of the slider."""
+    """Escapes against false rejects on validation; the same for every position of the slider.
+
+    Its upper bounds are those that sentences tell: one-sided, at this confidence.
+    """
     model = basis.judged.model
     state = (*thresholds.state_of(workspace, model), basis.judged.counting, basis.combine.text)
     return _curve(str(workspace.root), model.id, state, confidence, basis)

@@ -52,6 +52,11 @@ class Place(StrEnum):
     HEALTH = "use/health.py", "Health", "monitor_heart", "health"
 
 
+def to_verdicts(dataset_id: str) -> dict[str, str]:
+    """Parameters of Images for where the classes of a dataset get their verdicts."""
+    return {"dataset": dataset_id, "tab": "Classes"}
+
+
 class Door(StrEnum):
     """An entry of the menu; the value is its name."""
 

@@ -1,8 +1,11 @@
 """What is said about stages and next steps, and the page that each step leads to."""
 
 from dataclasses import dataclass
-from typing import assert_never
+from typing import NamedTuple, assert_never
 
+import streamlit as st
+
+from core.domain.models import ModelStanding
 from core.domain.stages.states import (
     MissedCriterion,
     MissedKind,
@@ -16,7 +19,74 @@ from core.domain.stages.states import (
 )
 from core.words import count, joined
 from pages.ui.places import Place
+from pages.ui.text import BadgeColour
 
+
+class StandingWords(NamedTuple):
+    """How far a sign-off is: word, shape, colour, and what it means."""
+
+    words: str
+    icon: str
+    colour: BadgeColour
+    tip: str
+
+
+STANDINGS = {
+    ModelStanding.ELSEWHERE: StandingWords(
+        "no test here",
+        ":material/circle:",
+        "gray",
+        "It came from elsewhere; whether it was signed off is not known here.",
+    ),
+    ModelStanding.NO_RULE: StandingWords(
+        "no threshold yet",
+        ":material/circle:",
+        "gray",
+        "It decides by the highest confidence. Set a threshold on Threshold.",
+    ),
+    ModelStanding.NOT_SEALED: StandingWords(
+        "threshold set",
+        ":material/balance:",
+        "blue",
+        "Not tested yet. Next: seal its test on Sign-off.",
+    ),
+    ModelStanding.SEALED: StandingWords(
+        "test sealed",
+        ":material/lock:",
+        "orange",
+        "Criteria, threshold and test images are fixed. Open the test on Sign-off.",
+    ),
+    ModelStanding.OPENED: StandingWords(
+        "sealed test opened",
+        ":material/lock_open:",
+        "blue",
+        "Read its verdict on Sign-off.",
+    ),
+    ModelStanding.VOID: StandingWords(
+        "seal void",
+        ":material/lock_reset:",
+        "orange",
+        "Something that was sealed has changed, so there is no valid test: see Sign-off.",
+    ),
+    ModelStanding.UNSEALED: StandingWords(
+        "tested without a seal",
+        ":material/visibility:",
+        "orange",
+        "Its test results were viewed before they were sealed, so they are no sign-off.",
+    ),
+    ModelStanding.PASSED: StandingWords(
+        "passed",
+        ":material/verified:",
+        "green",
+        "All release criteria were met on its sealed test.",
+    ),
+    ModelStanding.BLOCKED: StandingWords(
+        "not passed",
+        ":material/cancel:",
+        "red",
+        "Its test missed release criteria: see Sign-off.",
+    ),
+}
 STAGE_NAMES = {
     Stage.IMPORTED: "Imported",
     Stage.CHECKED: "Checked",
@@ -73,6 +143,12 @@ class StepLink:
     label: str
     place: Place
     query: dict[str, str]
+
+
+def standing_badge(standing: ModelStanding) -> None:
+    """How far the sign-off of a model is, the same on every page."""
+    words, icon, colour, tip = STANDINGS[standing]
+    st.badge(words, icon=icon, color=colour, help=tip)
 
 
 def reason_in_words(state: StageState) -> str:

@@ -18,6 +18,7 @@ from core.words import exact_percent as exact_percent
 from core.words import number as number
 from core.words import p_value as p_value
 from core.words import percent as percent
+from core.words import percent_at_most as percent_at_most
 from core.words import percent_bound as percent_bound
 from core.words import percent_range as percent_range
 from core.words import percent_with_range as percent_with_range

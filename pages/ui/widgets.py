@@ -3,7 +3,7 @@
 import html
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from enum import StrEnum
 from typing import Any, assert_never
@@ -32,14 +32,20 @@ def page_heading(place: Place, sentence: str) -> None:
     steps.heading(place, sentence)
 
 
-def empty_state(icon: str, title: str, sentence: str, *links: tuple[Place, str]) -> None:
-    """What is missing here, and links (page, label) to where it is made."""
+def empty_state(
+    icon: str,
+    title: str,
+    sentence: str,
+    *links: tuple[Place, str],
+    query: Mapping[str, str] | None = None,
+) -> None:
+    """What is missing here, and links (page, label) to where it is made, with parameters."""
     with st.container(border=True, horizontal_alignment="center", key=f"empty_{links[0][0][:-3]}"):
         st.markdown(f"### :material/{icon}: {title}", text_alignment="center")
         st.markdown(sentence, text_alignment="center")
         with st.container(horizontal=True, horizontal_alignment="center"):
             for place, label in links:
-                st.page_link(place, label=label, icon=place.icon)
+                st.page_link(place, label=label, icon=place.icon, query_params=query)
 
 
 def status_badge(status: JobStatus) -> None:

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from core.domain.keeping.people import Right
-from core.domain.models import Belongings, Model, ModelStage
+from core.domain.models import Model, ModelStage, ModelStanding
 from core.errors import TouchstoneError
 from core.workflows.use import registry
 from pages.ui import errors, state, text
@@ -43,7 +43,7 @@ def choose(models: list[Model]) -> ModelStage | None:
     )
 
 
-def release_or_restore(model: Model, own: Belongings) -> None:
+def release_or_restore(model: Model, standing: ModelStanding) -> None:
     """The button that brings a model into use."""
     if model.stage is ModelStage.CANDIDATE and st.button(
         "Release",
@@ -51,7 +51,7 @@ def release_or_restore(model: Model, own: Belongings) -> None:
         key=f"release_{model.id}",
         **rights.only(Right.SIGN_OFF),
     ):
-        _release(model, own)
+        _release(model, standing)
     if model.stage is ModelStage.RETIRED and st.button(
         "Restore",
         icon=":material/undo:",
@@ -79,8 +79,8 @@ def retire_or_note(model: Model) -> None:
 
 @st.dialog("Release model")
 @errors.shown()
-def _release(model: Model, own: Belongings) -> None:
-    refusal = registry.refusal_to_release(model, own.standing)
+def _release(model: Model, standing: ModelStanding) -> None:
+    refusal = registry.refusal_to_release(model, standing)
     if refusal:
         st.warning(f"**{text.plain(model.name)}** cannot be released. {refusal}")
         st.page_link(

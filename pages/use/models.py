@@ -10,59 +10,18 @@ from core.errors import TouchstoneError
 from core.inference import service
 from core.models.catalog import network_title
 from core.words import joined
+from core.workflows import stages
 from core.workflows.data import uploads
 from core.workflows.results import thresholds
 from core.workflows.training import refit
 from core.workflows.use import exporting, models, registry
 from core.workspace import Workspace
-from pages.ui import errors, inference, routes, state, text, widgets
+from pages.ui import errors, inference, routes, stage_words, state, text, widgets
 from pages.ui.people import rights
 from pages.ui.places import Place
-from pages.ui.text import BadgeColour
 from pages.use import model_stage
 
 PAGE = 12
-# ModelStanding -> word, shape, colour, and what it means.
-STANDINGS: dict[ModelStanding, tuple[str, str, BadgeColour, str]] = {
-    ModelStanding.NO_RULE: (
-        "no threshold yet",
-        ":material/circle:",
-        "gray",
-        "It decides by the highest confidence. Set a threshold on Threshold.",
-    ),
-    ModelStanding.NOT_SEALED: (
-        "threshold set",
-        ":material/balance:",
-        "blue",
-        "Next: seal its test on Sign-off.",
-    ),
-    ModelStanding.SEALED: (
-        "test sealed",
-        ":material/lock:",
-        "orange",
-        "Criteria, threshold and test images are fixed. Open the test on Sign-off.",
-    ),
-    ModelStanding.OPENED: (
-        "sealed test opened",
-        ":material/lock_open:",
-        "blue",
-        "Read its verdict on Sign-off.",
-    ),
-    ModelStanding.PASSED: (
-        "passed",
-        ":material/verified:",
-        "green",
-        "All release criteria were met on its sealed test.",
-    ),
-    ModelStanding.BLOCKED: (
-        "not passed",
-        ":material/cancel:",
-        "red",
-        "Its sealed test missed release criteria: see Sign-off.",
-    ),
-}
-
-
 _EXPORTED = {
     ModelFormat.OPENVINO: "OpenVINO",
     ModelFormat.INT8: "OpenVINO, 8 bits",
@@ -185,22 +144,21 @@ def upload(workspace: Workspace) -> None:
             st.rerun()
 
 
-def card(model: Model, own: Belongings, number: int | None) -> None:
+def card(model: Model, own: Belongings, standing: ModelStanding, number: int | None) -> None:
     """One model: what matters, what one does with it, and apart from that the deletion.
 
-    `number` is its place among the models of its dataset.
+    `standing` is how far its sign-off is, `number` its place among the models of its dataset.
     """
     with st.container(border=True, key=f"card_{model.id}"):
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(f"**{text.plain(model.name)}**", width="stretch")
             model_stage.badge(model)
-            words, icon, colour, tip = STANDINGS[own.standing]
-            st.badge(words, icon=icon, color=colour, help=tip)
+            stage_words.standing_badge(standing)
         st.caption(" · ".join(_facts(model, number)))
         if model.note:
             st.markdown(text.plain(model.note))
         with st.container(horizontal=True, vertical_alignment="center"):
-            _actions(model, own)
+            _actions(model, standing)
             st.space("stretch")
             if st.button(
                 "Delete",
@@ -226,7 +184,7 @@ def _facts(model: Model, number: int | None) -> list[str]:
     return facts
 
 
-def _actions(model: Model, own: Belongings) -> None:
+def _actions(model: Model, standing: ModelStanding) -> None:
     here = {"model": model.id}
     if st.button("Predict", icon=Place.PREDICT.icon, key=f"predict_{model.id}"):
         st.switch_page(Place.PREDICT, query_params=here)
@@ -251,7 +209,7 @@ def _actions(model: Model, own: Belongings) -> None:
     ):
         st.session_state.pop("exported", None)
         export(model)
-    model_stage.release_or_restore(model, own)
+    model_stage.release_or_restore(model, standing)
     with st.popover("More", type="tertiary", icon=":material/more_horiz:"):
         with st.container(horizontal=True):
             if st.button(
@@ -301,7 +259,7 @@ def page(workspace: Workspace) -> None:
         )
         upload(workspace)
         return
-    owned = models.belongings_of_all(workspace)
+    owned, standings = models.belongings_of_all(workspace), stages.standings(workspace)
     wanted = st.text_input(
         "Search",
         key="find",
@@ -320,7 +278,9 @@ def page(workspace: Workspace) -> None:
     page = st.session_state.get("models_page", 1)
     start = PAGE * (min(page, math.ceil(len(shown) / PAGE) or 1) - 1)
     for model in shown[start : start + PAGE]:
-        card(model, owned.get(model.id, Belongings()), numbers.get(model.id))
+        own = owned.get(model.id, Belongings())
+        standing = standings.get(model.id, ModelStanding.ELSEWHERE)
+        card(model, own, standing, numbers.get(model.id))
     if not shown:
         st.caption("No model matches.")
     if len(shown) > PAGE:

@@ -11,10 +11,10 @@ from core.domain.jobs import Job, JobStatus
 from core.domain.keeping.people import Right
 from core.domain.models import Model
 from core.errors import TouchstoneError
-from core.workflows import job_words, jobs
+from core.workflows import job_words, jobs, stages
 from core.workflows.use import prediction
 from core.workspace import Workspace
-from pages.ui import context, errors, inference, state, text, widgets
+from pages.ui import context, errors, inference, stage_words, state, text, widgets
 from pages.ui.people import rights
 from pages.ui.places import Place
 from pages.ui.viewer import about
@@ -166,15 +166,18 @@ def page(workspace: Workspace) -> None:
         )
         return
     inference.warm_up(workspace, model)
-    source = st.segmented_control(
-        "Source",
-        list(Source),
-        required=True,
-        key="source",
-        default=Source.FOLDER if st.query_params.get("batch") else Source.UPLOAD,
-        label_visibility="collapsed",
-        format_func=_SOURCES.__getitem__,
-    )
+    with st.container(horizontal=True, vertical_alignment="center"):
+        source = st.segmented_control(
+            "Source",
+            list(Source),
+            required=True,
+            key="source",
+            default=Source.FOLDER if st.query_params.get("batch") else Source.UPLOAD,
+            label_visibility="collapsed",
+            format_func=_SOURCES.__getitem__,
+        )
+        st.space("stretch")
+        stage_words.standing_badge(stages.standing(workspace, model))
     match Source(source):
         case Source.UPLOAD:
             uploaded_images(workspace, model)

@@ -121,8 +121,11 @@ def test_from_a_cell_to_a_corrected_label_and_back(app: App, page: Page, made: s
     tiles.first.click()
     dialog = page.locator("dialog.viewer")
     expect(dialog.locator(".title")).to_have_text("Wrong: predicted good 90.0%, labeled crack")
+    heat = dialog.locator("[data-do=heat]")
+    page.keyboard.press("h")
     page.keyboard.press("ArrowRight")
     expect(dialog.locator(".place")).to_have_text("2 of 2")
+    expect(heat).to_have_attribute("aria-checked", "false")
     # A key pressed too early once corrected the image before.
     expect(dialog).to_have_attribute("aria-busy", "false")
     page.keyboard.press("1")
@@ -138,6 +141,11 @@ def test_from_a_cell_to_a_corrected_label_and_back(app: App, page: Page, made: s
     expect(page.locator(".st-key-undo")).to_have_count(0)
     settled(page)
     becomes(lambda: (cell_text(page, 1, 0), "; 2 of 10 defects" in verdict(page)), ("2", True))
+    # Switched off once, mistakes opened without a heatmap ever after.
+    tiles.first.click()
+    expect(dialog.locator(".title")).to_contain_text("Wrong: predicted good")
+    expect(heat).to_have_attribute("aria-checked", "true")
+    close_image(page)
 
 
 def test_classes_are_sorted_and_chosen_by_keyboard_and_stay_in_the_link(

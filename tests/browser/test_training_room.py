@@ -14,7 +14,7 @@ from core.workflows.data import datasets, edits
 from core.workflows.training import runs
 from core.workflows.use import models
 from core.workspace import Workspace
-from tests.browser.conftest import App, Begin, click, open_page, running
+from tests.browser.conftest import App, Begin, click, eventually, open_page, running
 from tests.conftest import Trained, copy_of
 
 pytestmark = [pytest.mark.browser, pytest.mark.soak]
@@ -105,7 +105,7 @@ def test_a_new_class_is_refitted_by_one_click(app: App, page: Page, trained: Tra
     open_page(page, app, f"runs?run={trained.run.run.id}")
     click(page, "refit")
     page.wait_for_url(lambda url: "run=run-" in url and trained.run.run.id not in url)
-    page.wait_for_selector(".st-key-to_evaluate", timeout=LONG)
+    eventually(lambda: status_of(app, page) is JobStatus.COMPLETED)
     made = runs.find_run(workspace, opened_run(page))
     (model,) = [m for m in models.list_models(workspace) if m.run_id == made.run.id]
     assert "spare" in model.class_names

@@ -2,6 +2,7 @@
 
 import time
 
+import numpy as np
 import pytest
 
 from core.domain.datasets import Verdict
@@ -11,10 +12,12 @@ from core.evaluation.decisions.outcome import single_threshold
 from core.evaluation.release.criteria import ReleaseCriteria
 from core.store import judgement
 from core.store.database import connect
+from core.words import NO_PROOF
 from core.workflows.data import edits
 from core.workflows.keeping import record
 from core.workflows.results import comparison, thresholds
 from core.workflows.results.comparison import RuleChoice
+from core.workflows.results.safer_threshold import safer
 from core.workflows.results.thresholds import ThresholdChoice
 from core.workflows.signoff import release
 from core.workspace import Workspace
@@ -80,7 +83,9 @@ def test_the_threshold_moves_validation_and_the_saved_rule_is_judged_on_test(
     _input(app, "Reject from, %").set_value(5.0).run()
     # A threshold that is tuned while one looks at the test proves nothing there.
     assert _rejected(made, 0.05) in _answer(app)
-    assert "Validation, proven with 95% confidence: at most" in _said(app)
+    assert "Validation, a forecast with 95% confidence: at most" in _said(app)
+    # Results said that validation proves nothing, and this page "proven".
+    assert NO_PROOF in _said(app)
 
     app.session_state["person_name"] = "Kim"
     app.button(key="save_rule").click().run()
@@ -178,11 +183,22 @@ def test_limits_that_cross_are_refused_and_nothing_changes(open_page: OpenPage, 
 
 def test_a_rule_is_chosen_by_a_limit_on_escapes(open_page: OpenPage, made: Made) -> None:
     app = open_page("results/operating_point.py", made.workspace, model="model-new")
-    app.number_input(key="max_escape").set_value(0.0).run()
+    app.session_state["max_escape"] = 0.0
+    app.button(key="choose_for_me").click().run()
     app.button(key="choose").click().run()
     assert not app.exception
-    assert "escapes at most 0%" in _said(app)
+    assert "Fewest false rejects on validation with escapes at most 0% (0 of 100)" in _said(app)
     assert _answer(app).startswith("0 of 100 defective images escape")
+    # "few escapes" raised a threshold from 50% to 52.5% that counted the same.
+    basis = thresholds.load_basis(made.workspace, "new")
+    goal = thresholds.ThresholdGoal(max_escape=0.0)
+    choice = thresholds.choose(basis, goal)
+    chosen = choice.point.accept_below or 0.0
+    scores = np.concatenate([basis.scores.ok, basis.scores.nok])
+    lower = single_threshold((float(scores[scores < chosen].max()) + chosen) / 2)
+    higher = single_threshold((float(scores[scores > chosen].min()) + chosen) / 2)
+    for present, is_kept in ((lower, True), (higher, False), (single_threshold(0.0), False)):
+        assert safer(basis, goal, choice, present).is_kept is is_kept
 
 
 def test_classes_can_have_their_own_thresholds(open_page: OpenPage, made: Made) -> None:
@@ -255,6 +271,9 @@ def test_missing_verdicts_lead_to_the_datasets_page(
     add_model(made, "a", seed=1)
     app = open_page("results/operating_point.py", workspace)
     assert "Which classes are good?" in _said(app)
+    # The link opened the gallery; the verdicts are under Classes.
+    links = {item.proto.label: item.proto.query_string for item in app.get("page_link")}
+    assert links["Set the verdicts"].endswith("tab=Classes")
     partly = Verdict.OK
     with connect(workspace) as db, db.conn:
         db.conn.execute(

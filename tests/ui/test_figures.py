@@ -7,9 +7,11 @@ import pytest
 
 from core.domain.training import EpochMetrics, PenaltyPoint
 from core.evaluation.decisions.costs import LeastCost
-from core.evaluation.decisions.outcome import Outcome
+from core.evaluation.decisions.outcome import Outcome, PartScores, single_threshold
 from core.evaluation.decisions.rule import OperatingPoint
+from core.evaluation.decisions.thresholds import trade_off
 from core.evaluation.measures.views import ConfidenceBand
+from core.words import percent_at_most
 from pages.ui.figures import confidence_charts, outcome_matrices, theme, threshold_charts
 from pages.ui.figures import training_curves as curves
 from pages.ui.figures.theme import PALETTE, Colour
@@ -101,6 +103,16 @@ def _cost_curve():
 def test_the_cost_curve_can_be_read_where_a_threshold_costs_nothing():
     low, high = _cost_curve().layout.yaxis.range
     assert (low, round(high)) == (0, 84)
+
+
+def test_the_bar_of_the_current_threshold_ends_at_the_bound_that_sentences_tell():
+    # It was drawn two-sided: 8.8% beside a sentence of 7.22%.
+    scores = PartScores(np.linspace(0.1, 0.3, 20), np.linspace(0.6, 0.9, 40))
+    outcome = scores.outcome(single_threshold(0.5))
+    figure = threshold_charts.trade_off(trade_off(scores, confidence=0.9), outcome)
+    (bar,) = figure.data[-1].error_y.array
+    assert percent_at_most(bar / 100) == "7.22%"
+    assert max(figure.data[0].y) == pytest.approx(100)
 
 
 def _path(*losses):

@@ -1,9 +1,12 @@
 """Home: the demo and the import at first, then a board that is true to the state."""
 
 from core.domain.jobs import JobKind
+from core.domain.signoff import Seal
 from core.domain.splits import Subset
-from core.store import splits
-from core.store.database import connect
+from core.domain.stages.states import MissedCriterion, MissedKind, ReadVerdict
+from core.store import judgement, splits
+from core.store.database import connect, transaction
+from core.store.stages.verdicts import save_verdict
 from core.workflows import jobs
 from core.workflows.data import edits
 from core.workflows.results.judging import judged_set
@@ -72,6 +75,17 @@ def test_a_card_tells_the_stages_the_next_step_and_the_best_model(
     (model, *_) = models.list_models(workspace)
     said = judged_set(workspace, model.id, Subset.VALIDATION).counted_in_words
     assert said == "Each image counts once: none of these images is assigned to a part."
+    # It said so beside "did not pass" of the same model after its test had failed.
+    model = trained.model
+    with connect(workspace) as db, transaction(db):
+        criteria = str(judgement.criteria(db, trained.dataset.id))
+        seal = Seal(model.id, str(model.split_id), 1.0, criteria, "", "digest", opened_at=2.0)
+        judgement.insert_seal(db, seal)
+        missed = (MissedCriterion(MissedKind.MACRO_F1),)
+        save_verdict(db, ReadVerdict(model.id, missed, criteria, "", 3.0))
+    shown = links(open_page("home.py", workspace))
+    assert not any("meets the criteria" in label for label in shown)
+    assert any(label.endswith("not passed") for label in shown)
 
 
 def test_many_datasets_can_be_searched_and_an_unreachable_folder_is_said(

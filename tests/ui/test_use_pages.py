@@ -30,10 +30,10 @@ def test_a_model_is_released_by_its_gate_and_restored_by_one_click(
     app = open_page(Place.MODELS, own)
     app.button(key=f"release_{model.id}").click().run()
     assert any("has not passed yet" in warning.value for warning in app.warning)
-    seal = Seal(model.id, str(model.split_id), 1.0, "criteria", "rule", "digest", opened_at=2.0)
+    seal = Seal(model.id, str(model.split_id), 1.0, "", "", "digest", opened_at=2.0)
     with connect(own) as db, transaction(db):
         judgement.insert_seal(db, seal)
-        save_verdict(db, ReadVerdict(model.id, (), "criteria", "rule", 3.0))
+        save_verdict(db, ReadVerdict(model.id, (), "", "", 3.0))
     registry.set_stage(own, model.id, ModelStage.RELEASED)
     app = open_page(Place.MODELS, own)
     assert any("released" in item.value for item in app.markdown)
@@ -52,6 +52,8 @@ def test_predict_offers_the_command_of_a_watch_and_what_was_said_before(
 ) -> None:
     history.forget(own)
     app = open_page(Place.PREDICT, own)
+    # Nothing warned of a model that had not passed a test.
+    assert any("no threshold yet" in item.value for item in app.markdown)
     app.segmented_control(key="source").set_value("history").run()
     assert any("No image was classified here yet" in c.value for c in app.caption)
     image = trained.images / "stripes" / "000.png"

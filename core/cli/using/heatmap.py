@@ -170,7 +170,7 @@ def _write(
 ) -> None:
     wanted = None if class_name is None else model.class_names[_class_index(model, class_name)]
     tested = heatmap_grades.heatmap_test(opened.workspace, model)
-    used = method or heatmap_grades.first_offered(tested)
+    used = method or heatmap_grades.recommended(tested, model)
     answer, content = prediction.explained(
         opened.workspace, model, image, wanted, method=used, colours=colours
     )

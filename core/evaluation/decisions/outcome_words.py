@@ -3,7 +3,7 @@
 from core.evaluation.decisions.outcome import Outcome
 from core.evaluation.measures.intervals import Rate
 from core.evaluation.measures.parts import Unit
-from core.words import joined, shortened_percent
+from core.words import joined, percent_at_most
 
 
 def outcome_in_words(outcome: Outcome, unit: Unit) -> str:
@@ -25,10 +25,10 @@ def _counted(rate: Rate, what: str, one: str, many: str) -> str:
     return f"{rate.k:,} of {rate.n:,} {what} {one if rate.k == 1 else many}"
 
 
-def proven_in_words(outcome: Outcome) -> str:
+def bounds_in_words(outcome: Outcome) -> str:
     """`at most 31.3% of defects escape and 21.6% of good are rejected.`; one-sided, exact."""
     said = [
-        f"{shortened_percent(upper, at_most=True)} {words}"
+        f"{percent_at_most(upper)} {words}"
         for rate, words in (
             (outcome.escape, "of defects escape"),
             (outcome.overkill, "of good are rejected"),

@@ -198,9 +198,10 @@ def _is_above(k: int, n: int, chance: float) -> bool:
     return float(lower_bounds(k, n)) > chance
 
 
-def first_offered(test: HeatmapTest | None) -> HeatmapMethod:
+def recommended(test: HeatmapTest | None, model: Model) -> HeatmapMethod:
     """The method that is shown first: the best without PyTorch; untested, the finer one."""
     light = [m.method for m in test.methods if not m.trust.is_weak] if test else []
-    return next(
-        (method for method in light if not method.by_gradients), HeatmapMethod.FINE_GRAD_CAM
-    )
+    allowed = methods_for(model)
+    usual = HeatmapMethod.FINE_GRAD_CAM
+    finer = usual if usual in allowed else allowed[0]
+    return next((method for method in light if not method.by_gradients), finer)

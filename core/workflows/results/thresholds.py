@@ -206,12 +206,13 @@ class ThresholdGoal:
 
 @dataclass(frozen=True)
 class ThresholdChoice:
-    """A rule that was chosen, and why."""
+    """A rule that was chosen, and why; `is_kept`: the one before is as good here, and safer."""
 
     point: OperatingPoint
     chosen_by: str
     promise: Guarantee | None = None
     least: LeastCost | None = None
+    is_kept: bool = False
 
 
 def choose(basis: Basis, goal: ThresholdGoal) -> ThresholdChoice:

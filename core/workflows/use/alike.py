@@ -13,7 +13,7 @@ from core.inference.detector import read_detector
 from core.inference.unfamiliar import read_unfamiliar
 from core.store import datasets, properties
 from core.store.database import connect
-from core.words import count, percent, percent_bound
+from core.words import count, percent, percent_at_most
 from core.workflows.use.models import exported_bundle
 from core.workflows.use.prediction import call_directly
 from core.workspace import Workspace
@@ -60,7 +60,7 @@ def judged_in_words(limit: UnfamiliarLimit) -> str:
 def limit_in_words(limit: UnfamiliarLimit, *, is_detector: bool) -> str:
     """How often familiar images are flagged, in a sentence."""
     kind = "good" if is_detector else "familiar"
-    asked, bound = percent(limit.rate), percent_bound(limit.bound, limit.bound, up=True)
+    asked, bound = percent(limit.rate), percent_at_most(limit.bound)
     told = f"{bound} of parts have one that is" if limit.counts_parts else f"{bound} are"
     return (
         f"Of {kind} images {asked} should be flagged; at most {told} (95% confidence, from "

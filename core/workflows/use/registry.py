@@ -1,5 +1,7 @@
 """The registry of models: what each is for, what is written about it, and which one is released."""
 
+from typing import assert_never
+
 from sqlite_utils import Database
 
 from core.domain.keeping.people import Right
@@ -10,6 +12,7 @@ from core.store import models
 from core.store.database import connect, transaction
 from core.store.keeping import record
 from core.store.people import guard
+from core.workflows.stages import standing_of_model
 from core.workspace import Workspace
 
 MAX_NOTE = 2000
@@ -36,7 +39,7 @@ def set_stage(workspace: Workspace, name_or_id: str, stage: ModelStage, reason: 
         guard.require(db, Right.SIGN_OFF, "model stage")
         model = models.find_model(db, name_or_id)
         if stage is ModelStage.RELEASED:
-            _refuse_unproven(model, models.belongings_of_all(db)[model.id].standing, reason)
+            _refuse_unproven(model, standing_of_model(db, model), reason)
             for other in models.released_beside(db, model):
                 models.set_stage(db, other.id, ModelStage.RETIRED)
                 why = f"Replaced by {model.name}."
@@ -49,11 +52,26 @@ def set_stage(workspace: Workspace, name_or_id: str, stage: ModelStage, reason: 
 
 def refusal_to_release(model: Model, standing: ModelStanding) -> str:
     """Why a model cannot be released without more; empty if it can."""
-    if model.dataset_id is None or standing is ModelStanding.PASSED:
+    if model.dataset_id is None:
         return ""
-    if standing is ModelStanding.BLOCKED:
-        return "Its sealed test missed release criteria."
-    return "Its sealed test has not passed yet."
+    match standing:
+        case ModelStanding.PASSED | ModelStanding.ELSEWHERE:
+            return ""
+        case ModelStanding.BLOCKED:
+            return "Its test missed release criteria."
+        case ModelStanding.VOID:
+            return "Its seal is void: something that was sealed has changed."
+        case ModelStanding.UNSEALED:
+            return "Its test results were viewed before they were sealed."
+        case (
+            ModelStanding.NO_RULE
+            | ModelStanding.NOT_SEALED
+            | ModelStanding.SEALED
+            | ModelStanding.OPENED
+        ):
+            return "Its sealed test has not passed yet."
+        case _:
+            assert_never(standing)
 
 
 def _refuse_unproven(model: Model, standing: ModelStanding, reason: str) -> None:

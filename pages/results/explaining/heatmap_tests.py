@@ -14,7 +14,7 @@ from core.workflows import jobs
 from core.workflows.results import heatmap_grades, heatmap_words
 from core.workflows.results.heatmap_grades import GradedMethod, HeatmapTest, MeanHeat
 from core.workspace import Workspace
-from pages.ui import errors, text, widgets
+from pages.ui import errors, state, text, widgets
 from pages.ui.people import rights
 
 _SIDE_PX = 168
@@ -38,6 +38,7 @@ def tests(workspace: Workspace, model: Model) -> None:
     subject = heatmap_grades.job_subject(model.id)
     tested = heatmap_grades.heatmap_test(workspace, model)
     job = jobs.latest(workspace, subject)
+    _where(model, tested)
     st.subheader(
         "Can the heatmaps be trusted?",
         help=_OF_GOOD_ONES if model.is_detector else _OF_CLASSES,
@@ -63,6 +64,25 @@ def tests(workspace: Workspace, model: Model) -> None:
         widgets.follow(workspace, subject, lambda job: _progress(workspace, job))
     if tested is not None:
         _mean_heat(tested.mean)
+
+
+def _where(model: Model, tested: HeatmapTest | None) -> None:
+    """Where heatmaps are seen, the way there, and which method to look at."""
+    best = heatmap_grades.recommended(tested, model)
+    name = heatmap_words.method_in_words(best, of_detector=model.is_detector)
+    with st.container(horizontal=True, vertical_alignment="center", key="where_heatmaps"):
+        st.markdown(
+            f"Click any image to see its heatmap. Recommended for this model: **{name}**"
+            f"{'' if tested else ', not tested yet'}.",
+            width="content",
+        )
+        st.button(
+            "See the images",
+            icon=":material/photo_library:",
+            key="to_heatmaps",
+            on_click=state.put,
+            kwargs={"tab": None},
+        )
 
 
 def _start(workspace: Workspace, model: Model) -> None:

@@ -122,10 +122,12 @@ function createViewer(mounted) {
   let viewing = null, at = 0, view = null, model = 0
   let role = 'predicted'  // or 'labeled', or the index of a class, for this image only
   let turn = 0, heatTurn = 0, opener = null
+  let heatIfWrong = true  // a mistake is opened to see what decided; switched off until it closes
   let edited = null  // what the page must be told when the dialog closes
   let saving = Promise.resolve()
 
   const key = () => viewing.keys[at]
+  const isHot = of => of?.tone === 'wrong' ? heatIfWrong : settings.heat
   const say = (words, isWrong) => {
     part('said').textContent = part('said').title = words
     part('said').dataset.wrong = isWrong ? '1' : ''
@@ -259,7 +261,7 @@ function createViewer(mounted) {
       if (index < 0 || index >= viewing.keys.length) continue
       abouts.get(aboutUrl(index)).then(next => {
         if (next.full && !next.problem) new Image().src = next.full
-        if (next.result && settings.heat && chosenMethod(next).is_quick) {
+        if (next.result && isHot(next) && chosenMethod(next).is_quick) {
           heats.get(heatUrl(next)).catch(() => {})
         }
       }, () => {})
@@ -269,6 +271,7 @@ function createViewer(mounted) {
   dialog.addEventListener('close', () => {
     turn++
     heatTurn++
+    heatIfWrong = true
     const last = viewing ? key() : null
     const isOurs = history.state?.touchstoneImage && new URL(location).searchParams.has('image')
     if (isOurs) history.back()
@@ -363,6 +366,7 @@ function createViewer(mounted) {
       Object.assign(button, { type: 'button', title: [item.help, item.note].join(' ').trim() })
       Object.assign(button.dataset, { method: item.key, weak: item.is_weak ? '1' : '' })
       button.setAttribute('aria-pressed', item === chosen)
+      if (item.is_recommended) button.append(' ', element('small', '', 'recommended'))
       return button
     }))
     const link = element('a', '', chosen.note || 'Not tested for this model. Test the heatmaps')
@@ -441,11 +445,12 @@ function createViewer(mounted) {
   }
 
   async function drawHeat() {
-    const mine = ++heatTurn, canvas = part('heat'), shown = settings.heat && view?.result && !view.problem
+    const mine = ++heatTurn, canvas = part('heat'), isOn = isHot(view)
+    const shown = isOn && view?.result && !view.problem
     dialog.dataset.heat = shown ? 'awaited' : 'off'
     part('square').hidden = !shown
-    root.querySelector('[data-do=heat]').setAttribute('aria-checked', settings.heat)
-    part('opacity').hidden = !settings.heat
+    root.querySelector('[data-do=heat]').setAttribute('aria-checked', isOn)
+    part('opacity').hidden = !isOn
     if (view?.result) drawMethods()
     const status = part('status'), tag = part('mixed').querySelector('.tag')
     status.textContent = ''
@@ -837,7 +842,11 @@ function createViewer(mounted) {
     close: () => dialog.close(),
     previous: () => move(-1),
     next: () => move(1),
-    heat: () => change('heat', !settings.heat),
+    heat: () => {
+      if (view?.tone !== 'wrong') return change('heat', !settings.heat)
+      heatIfWrong = !heatIfWrong
+      drawHeat()
+    },
     smaller: () => zoomBy(1 / 1.5),
     larger: () => zoomBy(1.5),
     fit: () => fit(),

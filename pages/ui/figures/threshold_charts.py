@@ -41,11 +41,14 @@ def log_odds(value: float | NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def trade_off(curve: TradeOff, outcome: Outcome) -> go.Figure:
-    """Escapes against false rejects over all thresholds, with bounds and the current threshold."""
+    """Escapes against false rejects over all thresholds, and the current one.
+
+    Of rates of mistakes only "at most" is claimed, so only that side is drawn: what sentences tell.
+    """
     figure = go.Figure()
     escape, overkill = outcome.escape, outcome.overkill
     x, y = curve.overkill * 100, curve.escape * 100
-    _band(figure, x, curve.escape_low * 100, curve.escape_high * 100)
+    _band(figure, x, y, curve.escape_high * 100)
     figure.add_scatter(
         x=x.tolist(),
         y=y.tolist(),
@@ -67,24 +70,24 @@ def trade_off(curve: TradeOff, outcome: Outcome) -> go.Figure:
                 "color": Colour.SELECTED,
                 "line": {"width": 2, "color": Colour.BACKGROUND},
             },
-            error_x=_bars(overkill),
-            error_y=_bars(escape),
+            error_x=_at_most(overkill, outcome.confidence),
+            error_y=_at_most(escape, outcome.confidence),
             hovertemplate="current threshold: %{x:.2f}% false rejects, %{y:.2f}% escapes"
             "<extra></extra>",
         )
     style(figure, height=300)
     legend_above(figure, "escapes, % of defective")
     figure.update_xaxes(
-        title={"text": "false rejects, % of good"}, range=[-0.5, _reach(overkill, x)]
+        title={"text": "false rejects, % of good"},
+        range=[-0.5, _reach(overkill, outcome.confidence)],
     )
-    figure.update_yaxes(range=[-0.5, _reach(escape, y)])
+    figure.update_yaxes(range=[-0.5, _reach(escape, outcome.confidence)])
     figure.update_layout(margin=_MARGIN)
     columns = {
         "threshold (%)": [round(100 * v, 4) for v in curve.thresholds.tolist()],
         "false rejects (% of good)": x.tolist(),
         "escapes (% of defective)": y.tolist(),
-        "escapes, lower bound (%)": (curve.escape_low * 100).tolist(),
-        "escapes, upper bound (%)": (curve.escape_high * 100).tolist(),
+        "escapes, at most (%)": (curve.escape_high * 100).tolist(),
     }
     save_as(figure, "Escapes against false rejects", columns)
     return figure
@@ -185,31 +188,31 @@ def _band(
         y=ys.tolist(),
         fill="toself",
         mode="lines",
-        name="bounds",
+        name="at most",
         line={"width": 0},
         fillcolor=Colour.BAND,
         hoverinfo="skip",
     )
 
 
-def _bars(rate: Rate) -> dict[str, object]:
-    if rate.value is None or rate.interval is None:
+def _at_most(rate: Rate, confidence: float) -> dict[str, object]:
+    upper = rate.upper(confidence)
+    if rate.value is None or upper is None:
         return {}
     return {
         "type": "data",
         "symmetric": False,
-        "array": [100 * (rate.interval.high - rate.value)],
-        "arrayminus": [100 * (rate.value - rate.interval.low)],
+        "array": [100 * (upper - rate.value)],
+        "arrayminus": [0.0],
         "color": Colour.SELECTED,
         "thickness": 1.6,
     }
 
 
-def _reach(rate: Rate, values: NDArray[np.float64]) -> float:
+def _reach(rate: Rate, confidence: float) -> float:
     """How far an axis goes: past the bound of the current threshold, not over the whole square."""
-    if rate.interval is None:
-        return 102.0
-    return float(min(102, max(12, 250 * rate.interval.high)))
+    upper = rate.upper(confidence)
+    return 102.0 if upper is None else min(102.0, max(12.0, 250 * upper))
 
 
 def _probability_axis(figure: go.Figure) -> None:

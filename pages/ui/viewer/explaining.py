@@ -18,7 +18,8 @@ from pages.ui.places import Place
 class MethodView:
     """A method of heatmaps as it is offered; `note` says what it is worth for this model.
 
-    `is_quick`: so that those of the next images can be fetched ahead.
+    `is_quick`: so that those of the next images can be fetched ahead. `is_recommended`: the one
+    that is shown unless another was chosen.
     """
 
     key: str
@@ -27,6 +28,7 @@ class MethodView:
     note: str
     is_weak: bool
     is_quick: bool
+    is_recommended: bool = False
 
 
 def methods_of(workspace: Workspace, model: Model) -> tuple[MethodView, ...]:
@@ -34,7 +36,7 @@ def methods_of(workspace: Workspace, model: Model) -> tuple[MethodView, ...]:
     tested = heatmap_grades.heatmap_test(workspace, model)
     graded = {item.method: item for item in tested.methods} if tested else {}
     ordered = [*graded, *(m for m in heatmap_grades.methods_for(model) if m not in graded)]
-    first = heatmap_grades.first_offered(tested)
+    first = heatmap_grades.recommended(tested, model)
     ordered.sort(key=lambda method: method is not first)
     return tuple(
         MethodView(
@@ -44,6 +46,7 @@ def methods_of(workspace: Workspace, model: Model) -> tuple[MethodView, ...]:
             heatmap_words.grade_in_words(graded[method]) if method in graded else "",
             method in graded and graded[method].trust.is_weak,
             method in (HeatmapMethod.GRAD_CAM, HeatmapMethod.FINE_GRAD_CAM),
+            method is first,
         )
         for method in ordered
     )

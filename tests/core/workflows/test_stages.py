@@ -6,6 +6,7 @@ import pytest
 
 from core.domain.findings import Finding, FindingKind, QualityCheck, Severity
 from core.domain.jobs import JobKind, JobStatus
+from core.domain.models import ModelStanding
 from core.domain.stages.facts import (
     CheckFacts,
     ModelFacts,
@@ -30,7 +31,7 @@ from core.store.database import connect, transaction
 from core.workflows import stages
 from core.workflows.data import datasets, edits
 from core.workflows.signoff import release, report, sealing
-from core.workflows.stage_rules import decide
+from core.workflows.stage_rules import best_of, decide, standing_of
 from pages.ui import stage_words
 from tests.core.workflows.signoff.test_sealing import _rule
 from tests.made import add_model, make_dataset
@@ -287,6 +288,19 @@ TABLE = {
 }
 
 
+# What Models and Predict say of the model where Home gives this reason.
+STANDINGS = {
+    StageReason.SEALED: ModelStanding.SEALED,
+    StageReason.SEAL_VOID: ModelStanding.VOID,
+    StageReason.INVALIDATED: ModelStanding.VOID,
+    StageReason.OPENED: ModelStanding.OPENED,
+    StageReason.OPENED_WITHOUT_SEAL: ModelStanding.UNSEALED,
+    StageReason.MET_WITHOUT_SEAL: ModelStanding.UNSEALED,
+    StageReason.CRITERIA_MISSED: ModelStanding.BLOCKED,
+    StageReason.SIGNED_OFF: ModelStanding.PASSED,
+}
+
+
 @pytest.mark.parametrize("case", TABLE)
 def test_stages_and_the_next_step_follow_from_the_facts(case):
     facts, statuses, reason, action = TABLE[case]
@@ -298,6 +312,9 @@ def test_stages_and_the_next_step_follow_from_the_facts(case):
     for state in given.states.values():
         assert stage_words.reason_in_words(state).endswith(".")
     assert stage_words.link_of(given.next_step).query
+    best, signing = best_of(facts), given.states[Stage.SIGNED_OFF].reason
+    if best is not None and (standing := STANDINGS.get(signing)):
+        assert standing_of(best) is standing
 
 
 def test_the_table_has_every_reason():

@@ -37,7 +37,7 @@ def test_methods_are_graded_by_planted_evidence_and_the_best_comes_first(
     assert best.trust is Trust.TRUSTED
     assert best.grade.hits > 2 * best.grade.chance * best.grade.tried
     assert best.grade.likeness < 0.8
-    assert heatmap_grades.first_offered(tested) is best.method
+    assert heatmap_grades.recommended(tested, trained.model) is best.method
     assert [item.class_name for item in tested.mean] == list(trained.model.class_names)
     assert all(item.values.max() == 1 for item in tested.mean)
     assert not tested.border  # the marks lie anywhere
