@@ -33,7 +33,7 @@ from pages.training.form.controls import choose_fold, choose_preset, choose_reci
 from pages.training.form.settings import settings
 from pages.training.recipe_words import RECIPES
 from pages.training.setting_fields import Asked, Defaults
-from pages.ui import context, errors, state, text, widgets
+from pages.ui import context, errors, open_findings, state, text, widgets
 from pages.ui.people import rights
 from pages.ui.places import Place
 from pages.ui.split_counts import side_counts
@@ -59,6 +59,7 @@ def answer(
     pixels: PreprocessConfig,
 ) -> None:
     """What will be trained on what, about how long it takes, and the button."""
+    is_doubted = open_findings.show_serious(workspace, dataset) is not None
     counts = images_by_subset(workspace, dataset, split)
     seconds = durations.expected_seconds(
         workspace,
@@ -81,7 +82,7 @@ def answer(
             with st.container(horizontal=True, vertical_alignment="center"):
                 words = " · ".join(_facts(counts, split, train, seconds))
                 st.caption(words, width="content")
-                split_badges(split)
+                split_badges(split, is_doubted=is_doubted)
         fold = choose_fold(split) if split.folds else None
         if st.button(
             "Start training",
@@ -110,14 +111,14 @@ def _facts(
     return parts
 
 
-def split_badges(split: Split) -> None:
-    """How far a result on this split can be trusted."""
+def split_badges(split: Split, *, is_doubted: bool) -> None:
+    """How far a result on this split can be trusted; green only where no finding forbids it."""
     certificate = split.certificate
     if certificate and certificate.is_clean:
         st.badge(
-            "no leaks",
+            "no leaks between subsets",
             icon=":material/verified:",
-            color="green",
+            color="gray" if is_doubted else "green",
             help="No part, identical file or look-alike is in two subsets of this split.",
         )
     else:

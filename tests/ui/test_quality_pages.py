@@ -111,6 +111,11 @@ def test_a_split_is_grouped_and_its_certificate_is_green_only_when_clean(
     assert any("Rotated or mirrored images are not detected" in c.value for c in app.caption)
     app.segmented_control(key="split_view").set_value("new").run()
     assert app.selectbox(key="grouping").value == "auto"
+    worst = quality.worst_finding(workspace, parts.id)
+    assert worst is not None
+    assert worst.kind is FindingKind.SUBSET_LEAK
+    said = [item.value.replace("\\", "") for item in app.markdown]
+    assert any(worst.message in words for words in said)
     assert "Leak certificate" in app.success[0].value  # of the preview: nothing is stored yet
     assert len(splits.list_splits(workspace, parts.id)) == 1
     app.button(key="do_split").click().run()

@@ -17,6 +17,13 @@ from core.domain.configs.augment_presets import AugmentPreset
 from core.domain.configs.choices import HeadKind, Preset, Recipe
 from core.domain.configs.train import TrainConfig, recipe_defaults
 from core.domain.datasets import Orientation
+from core.domain.findings import (
+    Finding,
+    FindingKind,
+    QualityCheck,
+    Severity,
+    look_alike_finding,
+)
 from core.domain.jobs import JobKind, JobStatus
 from core.domain.models import ModelStanding
 from core.domain.search import Search, Trial, TrialState
@@ -28,8 +35,10 @@ from core.models.catalog import Availability
 from core.models.kept_epochs import KeptEpochs
 from core.store import jobs, judgement, runs, searches
 from core.store.database import connect, transaction
+from core.store.quality import save_check
 from core.store.stages.verdicts import save_verdict
 from core.worker.launcher import lane_lock
+from core.workflows.data import splits
 from core.workflows.data.datasets import orientation_of
 from core.workflows.training import control, durations
 from core.workflows.training import runs as run_actions
@@ -60,6 +69,26 @@ def test_the_form_asks_only_for_what_acts_in_the_recipe(
     full = _labels(open_page(Place.TRAIN, trained.workspace, set="recipe=full"))
     assert steps | {"Class weights"} <= full
     assert "Refit with validation" not in full  # a penalty acts: full starts from the solved head
+
+
+def test_a_finding_that_spoils_results_stands_where_they_are_made_and_read(
+    open_page: OpenPage, trained: Trained, tmp_path
+) -> None:
+    # That all PNG files were one class was said on Quality only; Train showed a green "no leaks".
+    workspace = copy_of(trained.workspace, tmp_path / "copy")
+    split = splits.create_split(workspace, trained.dataset.id)
+    finding = Finding(FindingKind.FORMAT_LEAK, Severity.SERIOUS, "All PNG files are of class 'a'.")
+    alike = look_alike_finding((1, 2))
+    with connect(workspace) as db, transaction(db):
+        checked = QualityCheck(trained.dataset.id, split.created_at, (), 0, 0)
+        save_check(db, checked, [alike, finding])
+    links = {Place.SPLIT: {"view": "new"}, Place.TRAIN: {"split": split.id}, Place.EVALUATE: {}}
+    for place, link in links.items():
+        said = [
+            item.value.replace("\\", "") for item in open_page(place, workspace, **link).markdown
+        ]
+        assert any("Worst of 2 open findings: All PNG files are of class" in w for w in said), place
+        assert not any(":green-badge" in words for words in said)
 
 
 def test_a_preset_fills_the_form_until_a_setting_is_changed() -> None:
