@@ -18,6 +18,7 @@ from core.workflows.job_words import about
 from core.workflows.training import durations, runs
 from core.workflows.training.augmentation import default_augment
 from core.workflows.training.refusals import refuse_untrainable
+from core.workflows.training.run_names import default_name
 from core.workflows.training.run_words import state_in_words
 from core.workflows.use import models
 from core.workspace import Workspace
@@ -256,13 +257,8 @@ def form(workspace: Workspace, dataset: Dataset, split: Split) -> None:
     defaults = Defaults(recipe_defaults(wanted.recipe, wanted.network), usual)
     values = setting_fields.current(wanted, defaults)
     pixels = _pixels(workspace, dataset, wanted.network)
-    answer(
-        workspace,
-        dataset,
-        split,
-        *setting_fields.configs(defaults, values, wanted),
-        pixels,
-    )
+    configs = setting_fields.configs(defaults, values, wanted)
+    answer(workspace, dataset, split, *configs, pixels)
     setting_fields.keep(wanted, defaults, values)
     if wanted.refused:
         st.warning(
@@ -281,7 +277,7 @@ def form(workspace: Workspace, dataset: Dataset, split: Split) -> None:
                 max_chars=100,
                 key="run_name",
                 persist_state="session",
-                placeholder=f"{dataset.name} {network_title(wanted.network)} {wanted.recipe}",
+                placeholder=default_name(workspace, dataset, configs[0]),
                 help="Name of the run and its model.",
             )
         settings(workspace, defaults, split, wanted)

@@ -42,6 +42,7 @@ from core.workflows.data import splits
 from core.workflows.data.datasets import orientation_of
 from core.workflows.training import control, durations
 from core.workflows.training import runs as run_actions
+from core.workflows.training.run_names import default_name
 from core.workflows.use import models
 from core.workspace import Workspace
 from pages.training import setting_fields
@@ -89,6 +90,18 @@ def test_a_finding_that_spoils_results_stands_where_they_are_made_and_read(
         ]
         assert any("Worst of 2 open findings: All PNG files are of class" in w for w in said), place
         assert not any(":green-badge" in words for words in said)
+
+
+def test_a_name_that_a_deleted_model_had_is_not_given_again(trained: Trained, tmp_path) -> None:
+    # Models of one network had one name, and "model 2" became "model 1" by a deletion.
+    workspace, train = copy_of(trained.workspace, tmp_path / "named"), trained.run.run.train
+    first = default_name(workspace, trained.dataset, train)
+    assert first == "Marks EfficientNet-Lite0 quick"
+    models.rename_model(workspace, trained.model.id, first)
+    assert default_name(workspace, trained.dataset, train) == f"{first} 2"
+    models.rename_model(workspace, trained.model.id, f"{first} 2")
+    models.delete_model(workspace, trained.model.id)
+    assert default_name(workspace, trained.dataset, train) == f"{first} 3"
 
 
 def test_a_preset_fills_the_form_until_a_setting_is_changed() -> None:
