@@ -280,15 +280,21 @@ def form(workspace: Workspace, dataset: Dataset, split: Split) -> None:
                 placeholder=default_name(workspace, dataset, configs[0]),
                 help="Name of the run and its model.",
             )
-        settings(workspace, defaults, split, wanted)
-        configs = setting_fields.configs(defaults, values, wanted)
-        rate_finder.offer(workspace, dataset, split, configs, pixels, wanted, defaults)
-        networks.section(workspace)
+        with st.expander(_advanced(wanted), icon=":material/tune:", key="advanced"):
+            settings(workspace, defaults, split, wanted)
+            configs = setting_fields.configs(defaults, values, wanted)
+            rate_finder.offer(workspace, dataset, split, configs, pixels, wanted, defaults)
+            networks.section(workspace)
         if wanted.own and st.button("Back to defaults", icon=":material/undo:", key="reset"):
             setting_fields.forget(wanted)
             st.rerun()
     with right:
         beside(workspace, dataset, pixels)
+
+
+def _advanced(wanted: Asked) -> str:
+    """The fold of all that a preset settles; says how much of it is not as the preset has it."""
+    return f"Advanced · {len(wanted.own):,} changed" if wanted.own else "Advanced"
 
 
 def page(workspace: Workspace) -> None:

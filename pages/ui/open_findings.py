@@ -42,7 +42,7 @@ def _in_words(workspace: Workspace, finding: Finding, dataset: Dataset) -> str:
 
 def _line(dataset: Dataset, words: str) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.markdown(f":orange[:material/warning:] {words}", width="content")
+        st.markdown(f":orange[:material/warning:] {words}", width="stretch")
         st.page_link(
             Place.QUALITY,
             label="Quality",

@@ -67,6 +67,12 @@ def test_the_form_asks_only_for_what_acts_in_the_recipe(
     assert {"Penalty", "Refit with validation", "Class weights", "Label smoothing"} <= quick
     steps = {"Epochs", "Learning rate", "Momentum", "Optimizer", "Rotation"}
     assert not quick & steps
+    # Of ten networks seven were "not available"; what a preset settles stood before all of them.
+    (network,) = [box for box in app.selectbox if box.label == "Network"]
+    assert not any("not available" in option for option in network.options)
+    folded = next(e for e in app.expander if e.label == "Advanced")
+    assert {"Penalty", "Class weights"} <= _labels(folded)
+    assert not {"Network", "Name"} & _labels(folded)
     full = _labels(open_page(Place.TRAIN, trained.workspace, set="recipe=full"))
     assert steps | {"Class weights"} <= full
     assert "Refit with validation" not in full  # a penalty acts: full starts from the solved head
