@@ -150,7 +150,9 @@ def _batch_result(workspace: Workspace, job: Job) -> None:
 def _results(workspace: Workspace, job: Job, model: Model, rows: list[Row]) -> None:
     if not rows:
         return
-    shown = predict_results.filtered(rows, is_detector=model.is_detector, can_clear=False)
+    shown = predict_results.filtered(
+        rows, is_detector=model.is_detector, can_clear=False, key=f"{job.subject_id}_"
+    )
     predict_results.notes(workspace, model, rows)
     items = [row.item for row in rows]
     rule = rule_from_json(job.payload["rule"]) if job.payload.get("rule") else None

@@ -145,13 +145,16 @@ def _headline(zones: Counter[Zone], n: int) -> str:
     return f"{text.count(n, 'image')}: {', '.join(parts)}"
 
 
-def filtered(rows: Sequence[Row], *, is_detector: bool, can_clear: bool = True) -> list[Row]:
+def filtered(
+    rows: Sequence[Row], *, is_detector: bool, can_clear: bool = True, key: str = ""
+) -> list[Row]:
     """The summary with the numbers, whose parts filter; gives what is left.
 
     Args:
         rows: all results.
         is_detector: whether the model tells only what is unlike good images.
         can_clear: whether there is a button that forgets them.
+        key: before the keys of the filters, where other results have the usual ones.
     """
     zones = Counter(row.zone for row in rows)
     classes = Counter(row.item.class_name for row in rows if row.item.class_name)
@@ -169,21 +172,21 @@ def filtered(rows: Sequence[Row], *, is_detector: bool, can_clear: bool = True) 
         zone = st.pills(
             "Show",
             [zone for zone in Zone if zones[zone]],
-            key="zone",
+            key=f"{key}zone",
             format_func=lambda item: _zone_label(item, zones[item]),
             help="Decisions by the saved threshold of this model.",
         )
         name = st.pills(
             "Class",
             [name for name, _ in classes.most_common()],
-            key="class",
+            key=f"{key}class",
             format_func=lambda item: f"{text.plain(item)} {classes[item]:,}",
         )
         unlike = 0 if is_detector else sum(row.item.is_unfamiliar for row in rows)
         only_unlike = unlike and st.pills(
             "Unfamiliar",
             [True],
-            key="unfamiliar",
+            key=f"{key}unfamiliar",
             format_func=lambda _: f"{about.UNFAMILIAR_ICON} {about.UNFAMILIAR} {unlike:,}",
             help="Further from all training images than familiar images are (out-of-distribution): "
             "the model never learned what to say of them.",
