@@ -300,7 +300,7 @@ OPENS_OWN_FILES = {
     "pages/ui/routes.py": "writes an upload",
     "pages/ui/viewer/about.py": "decodes a PNG of ours from memory",
     "pages/ui/viewer/dialog.py": "assets",
-    "pages/use/predict.py": "a table of ours",
+    "pages/use/predict_folder.py": "a table of ours",
 }
 
 

@@ -160,6 +160,17 @@ def list_findings(
     return [_finding(row) for row in rows]
 
 
+def worst_open_finding(db: Database, dataset_id: str) -> Finding | None:
+    """The open finding that does the most harm, notes left out; None if there is none."""
+    order = {kind.value: place for place, kind in enumerate(FindingKind)}
+    rows = db.query(
+        f"{_FINDINGS} WHERE f.dataset_id = ? AND d.status IS NULL AND f.severity != ?"
+        " ORDER BY f.severity != ?, json_extract(?, '$.' || f.kind), f.id LIMIT 1",
+        [dataset_id, Severity.NOTE.value, Severity.SERIOUS.value, json.dumps(order)],
+    )
+    return next((_finding(row) for row in rows), None)
+
+
 def findings_of_sample(db: Database, dataset_id: str, sample_id: int) -> list[Finding]:
     """The open findings that concern one sample."""
     rows = db.query(

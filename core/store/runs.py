@@ -81,6 +81,17 @@ def list_runs(db: Database, dataset_id: str | None = None) -> list[TrainingRun]:
     return [_run(row) for row in rows]
 
 
+def names_taken(db: Database, beginning: str) -> list[str]:
+    """The rest of each name with this beginning: of runs and models, and of those in the bin."""
+    rows = db.execute(
+        "SELECT substr(name, length(:start) + 1) FROM (SELECT name FROM runs"
+        " UNION SELECT given_name FROM runs UNION SELECT name FROM models"
+        " UNION SELECT name FROM bin) WHERE substr(name, 1, length(:start)) = :start",
+        {"start": beginning},
+    )
+    return [rest for (rest,) in rows]
+
+
 def ids_using(db: Database, *, dataset_id: str = "", split_id: str = "") -> set[str]:
     """Ids of the runs on a dataset or a split, those of trials too, and of the searches on it."""
     asked = [dataset_id, split_id]

@@ -46,8 +46,7 @@ def waiting_in_words(waiting: Waiting) -> str:
     """Such as `Waiting for the quality check of “Pills” (Computing features, 40%)`."""
     running, ahead = waiting.running, waiting.ahead
     if running is None:
-        queued = f" after {count(ahead, 'other job')}" if ahead else ""
-        return f"Waiting for a worker to start{queued}"
+        return f"Starts after {count(ahead, 'other job')}" if ahead else "Starting soon"
     of = f" of “{waiting.subject}”" if waiting.subject else ""
     more = f" and {count(ahead, 'more job')}" if ahead else ""
     words = f"Waiting for the {_lower(running.kind)}{of}"

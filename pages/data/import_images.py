@@ -9,7 +9,6 @@ import streamlit as st
 
 from core.data.importing.plan import ImportPlan, PlanChoiceKind, refuse_empty_import
 from core.data.importing.planner import plan_names
-from core.data.importing.preview import preview_images
 from core.data.importing.rules import ImportRules
 from core.data.importing.walk import SourceNames
 from core.domain.datasets import Dataset, LabelSource, Skipped
@@ -24,7 +23,7 @@ from core.workflows.use import models
 from core.workspace import Workspace
 from pages.data import import_rules, import_source, import_table, import_unfamiliar
 from pages.data.import_source import ImportSource
-from pages.ui import context, errors, inference, state, text, widgets
+from pages.ui import context, errors, state, text, widgets
 from pages.ui.components import chart
 from pages.ui.figures import dataset_charts
 from pages.ui.people import rights
@@ -45,7 +44,7 @@ def show_plan(plan: ImportPlan, place: Path, zip_encoding: str) -> None:
             description="Images per class",
         )
     with right:
-        _sample_images(plan, place, zip_encoding)
+        import_source.sample_images(plan, place, zip_encoding)
     small = [name for name, count in counts.items() if count < 3]
     if small:
         st.warning(
@@ -53,23 +52,6 @@ def show_plan(plan: ImportPlan, place: Path, zip_encoding: str) -> None:
             "Leave them out, or add images."
         )
     widgets.skipped_files(plan.skipped, "would be skipped")
-
-
-def _sample_images(plan: ImportPlan, place: Path, zip_encoding: str) -> None:
-    chosen = list({item.label: item for item in reversed(plan.candidates)}.values())[:6]
-    images = previews(str(place), tuple(item.path for item in chosen), zip_encoding)
-    shown = [(item, p) for item, p in zip(chosen, images, strict=True) if p is not None]
-    for start in range(0, len(shown), 3):
-        for column, (item, image) in zip(st.columns(3), shown[start : start + 3], strict=False):
-            column.image(
-                image, caption=text.plain(item.label), width="stretch", output_format="PNG"
-            )
-
-
-@st.cache_data(max_entries=20, ttl=60, show_spinner=False)
-def previews(place: str, names: tuple[str, ...], zip_encoding: str) -> list[bytes | None]:
-    # Why in another process: these files are not checked yet, and one may crash its reader.
-    return inference.call(preview_images, Path(place), list(names), zip_encoding or None)
 
 
 def form(workspace: Workspace) -> None:
@@ -158,6 +140,7 @@ def review(
         else:
             name = into.name
             _say_new_classes(plan, into)
+        problem = st.container()  # above the button: what is below it may be out of sight
         if st.button(
             "Import" if into is None else "Add",
             type="primary",
@@ -169,7 +152,13 @@ def review(
                 disabled=bool(plan.combined),
             ),
         ):
-            start(workspace, source, rules, name, into)
+            try:
+                start(workspace, source, rules, name, into)
+            except ArchiveError:
+                raise  # the source cannot be used at all
+            except TouchstoneError as err:
+                with problem:
+                    errors.show(_renamed(err, source))
 
 
 def _left_out(plan: ImportPlan) -> tuple[str, ...]:

@@ -10,10 +10,12 @@ import streamlit as st
 
 from core.data.importing.encodings import ENCODINGS, encoding_words
 from core.data.importing.listing import Listing
+from core.data.importing.plan import ImportPlan
+from core.data.importing.preview import preview_images
 from core.data.importing.walk import SourceNames
 from core.workflows.data import uploads
 from core.workspace import Workspace, folders_are_closed
-from pages.ui import errors, state, text
+from pages.ui import errors, inference, state, text
 from pages.ui.components import zip_upload
 
 SOURCES = {
@@ -21,6 +23,7 @@ SOURCES = {
     "zip": "ZIP file",
     "files": "Upload images",
 }
+MOST_SAMPLES = 12  # classes of which a picture is shown
 LISTING_S = 1.0  # a shorter listing needs no progress bar
 
 
@@ -191,3 +194,26 @@ def forget_zip_encoding(place: Path) -> bool:
 def _chosen_zip_encoding(place: Path) -> str | None:
     kept: tuple[str, str | None] = st.session_state.get("zip_encoding", ("", None))
     return kept[1] if kept[0] == str(place) else None
+
+
+def sample_images(plan: ImportPlan, place: Path, zip_encoding: str) -> None:
+    """A picture of each class, in the order of their names; of very many classes only the first."""
+    every = {item.label: item for item in reversed(plan.candidates)}
+    chosen = [every[label] for label in sorted(every)][:MOST_SAMPLES]
+    images = _previews(str(place), tuple(item.path for item in chosen), zip_encoding)
+    shown = [(item, p) for item, p in zip(chosen, images, strict=True) if p is not None]
+    wide = 3 if len(shown) <= 6 else 4
+    for start in range(0, len(shown), wide):
+        row = shown[start : start + wide]
+        for column, (item, image) in zip(st.columns(wide), row, strict=False):
+            column.image(
+                image, caption=text.plain(item.label), width="stretch", output_format="PNG"
+            )
+    if len(every) > len(chosen):
+        st.caption(f"The first {len(chosen)} of {len(every):,} classes.")
+
+
+@st.cache_data(max_entries=20, ttl=60, show_spinner=False)
+def _previews(place: str, names: tuple[str, ...], zip_encoding: str) -> list[bytes | None]:
+    # Why in another process: these files are not checked yet, and one may crash its reader.
+    return inference.call(preview_images, Path(place), list(names), zip_encoding or None)

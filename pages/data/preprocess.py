@@ -101,7 +101,10 @@ def shown(workspace: Workspace, dataset: Dataset, config: PreprocessConfig) -> N
             name = dataset.class_names[sample.label or 0]
             original, after_words = f"{sample.width} × {sample.height} px", f"{side} × {side} px"
             st.html(
-                f"<strong>{html.escape(name)}</strong>"
+                # On one line: the pictures of all classes stand in rows.
+                f"<strong title='{html.escape(name, quote=True)}' style='display:block;"
+                "overflow:hidden;white-space:nowrap;text-overflow:ellipsis'>"
+                f"{html.escape(name)}</strong>"
                 + preview.figure(
                     before, f"Original of class {name}", original, sample.width / sample.height
                 )

@@ -80,7 +80,12 @@ def summary(
         check_button(workspace, dataset, "Check again", is_first=False)
         with st.popover("More", type="tertiary", icon=":material/info:"):
             about(workspace, dataset, check)
-    st.caption(f"{contents(counts, waiting)} {age(workspace, dataset, check)}".strip())
+    settled = sum(
+        sum(quality.finding_counts(workspace, dataset.id, status).values())
+        for status in FindingStatus
+        if status is not FindingStatus.OPEN
+    )
+    st.caption(f"{contents(counts, waiting, settled)} {age(workspace, dataset, check)}".strip())
 
 
 def headline(waiting: int) -> str:
@@ -90,14 +95,15 @@ def headline(waiting: int) -> str:
     return f"{text.count(waiting, 'thing')} to settle"
 
 
-def contents(counts: dict[FindingKind, int], waiting: int) -> str:
-    """What was found, where it is little enough to be said."""
+def contents(counts: dict[FindingKind, int], waiting: int, settled: int = 0) -> str:
+    """What was found, where it is little enough to be said; `settled`: no longer open."""
     if not counts:
-        return "Nothing was found."
-    words = ""
+        return f"{settled:,} found, all settled." if settled else "Nothing was found."
+    words = f"{settled:,} more settled." if settled else ""
     if len(counts) <= NAMED:
         named = [text.count(n, FINDING_WORDS[kind].one) for kind, n in counts.items()]
-        words = f"{joined(named)}; nothing else was found."
+        rest = f"{settled:,} more settled" if settled else "nothing else was found"
+        words = f"{joined(named)}; {rest}."
     hard = sum(n for kind, n in counts.items() if not kind.is_statistic) - waiting
     return f"{words} {hard} are only hard to tell." if hard else words
 
@@ -222,7 +228,10 @@ def page(workspace: Workspace) -> None:
     diary = actions.diary(dataset.id)
     asked = actions.read_requests(components.asked_of_findings(GRID), dataset.id)
     for_page = actions.carry_out(workspace, dataset.id, asked, diary)
-    show(workspace, datasets.find_dataset(workspace, dataset.id), diary, for_page)
+    now = datasets.find_dataset(workspace, dataset.id)
+    if now.version != dataset.version and not for_page:
+        st.rerun()  # the bar above still shows the version before
+    show(workspace, now, diary, for_page)
 
 
 def show(

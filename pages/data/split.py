@@ -126,6 +126,7 @@ def page(workspace: Workspace) -> None:
     for name in ("view", split_form.LINK):
         st.query_params.pop(name, None)
     split = context.split(workspace) or existing[0]
+    open_findings.show_serious(workspace, dataset)
     split_saved.show(workspace, dataset, certificates.certified(workspace, split))
     if len(existing) > 1:
         split_saved.overview(existing)

@@ -93,7 +93,7 @@ def _gallery(
         )
 
     parts = " The numbers above count parts." if result.unit is Unit.PARTS else ""
-    st.caption(f"True class; below: current → new model.{parts}")
+    st.caption(f"True class; below: the other model → this one.{parts}")
     models = [result.second.model, result.first.model]
     judged_images.images(workspace, result.sample_ids[positions], about, models, key=key)
 
@@ -105,7 +105,7 @@ def _says(side: ModelSide, at: int) -> str:
 
 
 def choose(workspace: Workspace) -> tuple[Model, Model, Subset, float] | None:
-    """Current model, new model, subset, confidence; only pairs that can be compared."""
+    """The other model, the open one, subset, confidence; only pairs that can be compared."""
     new = context.model(workspace)
     if new is None or len(models.list_models(workspace)) < 2:
         widgets.empty_state(
@@ -126,8 +126,9 @@ def choose(workspace: Workspace) -> tuple[Model, Model, Subset, float] | None:
             present = state.choose(
                 "against",
                 fitting,
-                label="Current model",
-                help="The model now in use. Only models tested on the same images are offered.",
+                label="Compared with",
+                help="The model that the open one is compared with, such as the one in use. Only "
+                "models tested on the same images are offered.",
             )
     with third:
         confidence = threshold_form.confidence_box()
@@ -271,6 +272,6 @@ def page(workspace: Workspace) -> None:
 
 
 widgets.page_heading(
-    Place.COMPARE, "See whether the new model is better than the current one and what changed."
+    Place.COMPARE, "See whether this model is better than another one, and what changed."
 )
 page(state.workspace())

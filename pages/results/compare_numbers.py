@@ -61,8 +61,8 @@ def verdict(result: ModelComparison) -> None:
         st.markdown(f"**{units}** of the {result.subset} set of both models.")
         if result.only_first or result.only_second:
             st.caption(
-                f"Left out: {text.count(result.only_first, 'image')} of the current model only, "
-                f"{text.count(result.only_second, 'image')} of the new one only."
+                f"Left out: {text.count(result.only_first, 'image')} of the other model only, "
+                f"{text.count(result.only_second, 'image')} of this one only."
             )
         _rules(result)
 
@@ -78,7 +78,7 @@ def _intervals(result: ModelComparison, given: tuple[Answer, ...]) -> None:
     chart(
         differences.differences(rows, names),
         "differences",
-        description=f"Differences, new minus current model: {said}.",
+        description=f"Differences, this minus the other model: {said}.",
     )
 
 
@@ -133,8 +133,8 @@ def _rules(result: ModelComparison) -> None:
         "each model's own threshold.",
     )
     with st.popover("Why?", type="tertiary", icon=":material/help:", key="why_rules"):
-        st.markdown(f"Current model: {_rule(result.first)}")
-        st.markdown(f"New model: {_rule(result.second)}")
+        st.markdown(f"Other model: {_rule(result.first)}")
+        st.markdown(f"This model: {_rule(result.second)}")
         st.markdown(
             "A stricter threshold lets fewer defects escape and rejects more good parts, whatever "
             "the model. Only with one rule for both does a difference come from the models."
@@ -146,9 +146,9 @@ def _choice_in_words(choice: RuleChoice) -> str:
         case RuleChoice.OWN:
             return "each its own threshold"
         case RuleChoice.CURRENT:
-            return "the current model's threshold"
+            return "the other model's threshold"
         case RuleChoice.NEW:
-            return "the new model's threshold"
+            return "this model's threshold"
         case RuleChoice.PREDICTED_CLASS:
             return "the predicted class"
         case _:
@@ -180,7 +180,7 @@ def _counted(result: ModelComparison) -> None:
     counting.switch(result.second.judged)
     counting.answer_link(result.second.judged)
     st.dataframe(
-        {"counted": ["correct class: new − current", "McNemar's exact test"]}
+        {"counted": ["correct class: this − other", "McNemar's exact test"]}
         | {
             counting.column_title(way, item.unit, item.part_count): [
                 _difference(item.classes.table),
@@ -204,16 +204,17 @@ def _paired(item: Answer, result: ModelComparison) -> None:
     chart(
         outcome_matrices.paired(rows),
         f"paired_{item.question.value}",
-        description=f"{title}: both models right {table.both_right}, only the new one "
-        f"{table.only_second_right}, only the current one {table.only_first_right}, neither "
+        description=f"{title}: both models right {table.both_right}, only this one "
+        f"{table.only_second_right}, only the other one {table.only_first_right}, neither "
         f"{table.neither_right}.",
     )
     is_same = item.evidence is not Evidence.OTHER_RULES
-    says = comparison.evidence(table, result.unit, same_rule=is_same)
+    names = ("The other model", "This model")
+    says = comparison.evidence(table, result.unit, same_rule=is_same, names=names)
     if item.evidence is Evidence.NO_DATA:
         st.caption(text.plain(says))
         return
-    st.markdown(f"New − current: **{_difference(table)}**")
+    st.markdown(f"This − other: **{_difference(table)}**")
     test = f" McNemar's exact test: {_p(table.p_value)}." if is_same else ""
     st.caption(f"{text.plain(says)}{text.plain(test)}")
 

@@ -30,6 +30,7 @@ from pages.ui import (
     counting,
     inference,
     judged,
+    open_findings,
     state,
     test_access,
     text,
@@ -185,6 +186,8 @@ def _note_tab() -> None:
 
 def notes(workspace: Workspace, judgements: list[JudgedSet]) -> None:
     """What a reader must know about these results, and what was corrected last."""
+    for dataset in {item.dataset.id: item.dataset for item in judgements}.values():
+        open_findings.show_serious(workspace, dataset)
     for item in judgements:
         if item.notice:
             whose = f"**{text.plain(item.model.name)}** · " if len(judgements) > 1 else ""

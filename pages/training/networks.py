@@ -8,6 +8,7 @@ import streamlit as st
 from core.domain.keeping.people import Right
 from core.errors import TouchstoneError
 from core.models.catalog import Availability, Network
+from core.words import joined
 from core.workflows.training import networks, runs
 from core.workspace import Workspace
 from pages.training.setting_fields import Asked
@@ -19,13 +20,16 @@ def choose(workspace: Workspace, wanted: Asked) -> None:
     """The network to start from, among all that this version or this machine knows."""
     catalog = {network.name: (network, place) for network, place in runs.networks(workspace)}
     st.session_state.setdefault("network", wanted.network)
+    # Why the chosen one: a link may ask for a network that is not here.
+    chosen = st.session_state["network"]
+    offered = [n for n, (_, place) in catalog.items() if place is not Availability.MISSING]
     st.selectbox(
         "Network",
-        list(catalog),
+        list(dict.fromkeys([*offered, *([chosen] if chosen in catalog else [])])),
         key="network",
         format_func=lambda n: _network_words(*catalog[n]),
         help="Pretrained on millions of photographs; training teaches it your classes. "
-        f"{catalog[wanted.network][0].when}",
+        f"{catalog[wanted.network][0].when} More: Advanced, Networks on this machine.",
     )
     if catalog[wanted.network][1] is Availability.MISSING:
         st.warning(
@@ -50,11 +54,9 @@ def section(workspace: Workspace) -> None:
         offers = runs.networks(workspace)
         here = [network for network, place in offers if place is Availability.HERE]
         _table(workspace, here)
-        missing = len(offers) - len(here)
+        missing = [network.title for network, place in offers if place is Availability.MISSING]
         if missing:
-            st.caption(
-                f"{text.count(missing, 'more network')} can be chosen once weights are here."
-            )
+            st.caption(f"Without weights here: {joined(missing)}. Add them to choose one.")
         left, right = st.columns(2)
         with left:
             _measure(workspace, here)

@@ -28,8 +28,8 @@ def question(workspace: Workspace, dataset: Dataset, pixels: PreprocessConfig) -
         _title(answers), icon=":material/flip:", expanded=not answers.is_answered, key="orientation"
     ):
         st.caption(
-            "What shows the same part is flipped or turned at random; Quick may look at mirror "
-            "images too."
+            "Could a real part lie like this and keep its class? Then training also uses images "
+            "changed like this."
         )
         images = preview.urls(workspace, dataset, pixels, at_most=2)
         for column, name in zip(st.columns(len(QUESTIONS)), QUESTIONS, strict=True):

@@ -159,7 +159,7 @@ def clone(view: RunView, *, start_model: str | None = None) -> None:
     st.switch_page(Place.TRAIN, query_params={**query, **({"set": link} if link else {})})
 
 
-def pause_and_stop(workspace: Workspace, job: Job) -> None:
+def pause_and_stop(workspace: Workspace, job: Job, *, has_epochs: bool) -> None:
     """Both ways to end an active run early, in one row."""
     pauses = job.stop_requested and job.pause_requested
     with st.container(horizontal=True, width="content"):
@@ -182,7 +182,9 @@ def pause_and_stop(workspace: Workspace, job: Job) -> None:
             **rights.to_stop(
                 job,
                 help="Ends training and makes a model of the best epoch. The run can still be "
-                "resumed.",
+                "resumed."
+                if has_epochs
+                else "Ends training without a model. The run can be resumed.",
                 disabled=job.stop_requested,
             ),
         ):

@@ -28,7 +28,7 @@ def numbers_and_charts(workspace: Workspace, view: RunView, job: Job) -> None:
     if view.run.train.recipe is Recipe.QUICK and not curve:
         _solved(workspace, view, job)
         return
-    run_live.numbers(view, job, curve)
+    run_live.numbers(workspace, view, job, curve)
     run_live.charts(workspace, view, job.status, curve)
     if tried := runs.detail_trials(workspace, view.run.id):
         with st.expander("The model it started from", icon=":material/start:"):
@@ -61,7 +61,7 @@ def _solved(workspace: Workspace, view: RunView, job: Job) -> None:
     path = runs.penalty_path(workspace, view.run.id)
     is_known = bool(path) or view.run.train.penalty > 0 or job.status is JobStatus.COMPLETED
     penalty = chosen_penalty(view.run.train, path) if is_known else None
-    _penalty_numbers(workspace, view, job, path, penalty)
+    _numbers(workspace, view, job)
     tried = runs.detail_trials(workspace, view.run.id)
     if not path:
         with st.container(border=True):
@@ -76,18 +76,14 @@ def _solved(workspace: Workspace, view: RunView, job: Job) -> None:
             "penalty_path",
             description="Cross-validated log loss over the penalty",
         )
+        st.caption(
+            "★ The strongest penalty that is as good as the best within the error bars: of equally "
+            "good models, the simplest."
+        )
+        _why(path, penalty)
     with right or left:
         _details_tried(workspace, view, tried)
         _last_layers_tried(workspace, view)
-    with (
-        st.container(horizontal=True),
-        st.popover("Why this penalty?", type="tertiary", icon=":material/help:"),
-    ):
-        st.markdown(
-            "The star is the strongest penalty within one standard error of the least loss: among "
-            "those that cannot be told apart, the simplest model. Each image is judged by a model "
-            "that was fitted without it."
-        )
     with st.expander("Table"):
         small_table(
             {
@@ -168,29 +164,22 @@ def _gain(trial: DetailTrial | HeadTrial) -> str:
     return f"{sign}{text.decimal(trial.gain)} ± {text.decimal(trial.gain_error)}"
 
 
-def _penalty_numbers(
-    workspace: Workspace,
-    view: RunView,
-    job: Job,
-    path: Sequence[PenaltyPoint],
-    penalty: float | None,
-) -> None:
-    best = next((point for point in path if point.penalty == penalty), None)
+def _numbers(workspace: Workspace, view: RunView, job: Job) -> None:
+    """How many validation images are right comes first: it is what everybody asks."""
     score = runs.best_scores(workspace).get(view.run.id) if view.model_id else None
-    cells = st.container(key="run_numbers").columns(4)
+    cells = st.container(key="run_numbers").columns(3)
+    right = run_live.right_of(workspace, view)
     cells[0].metric(
-        "Chosen penalty" if path else "Penalty",
-        text.significant(penalty),
+        "Validation images right",
+        right or text.NOTHING,
         border=True,
-        help="How strongly the weights are pulled toward zero.",
+        help=run_live.RIGHT_HELP,
     )
     cells[1].metric(
-        "Log loss",
-        f"{text.decimal(best.log_loss)} ± {text.decimal(best.standard_error)}"
-        if best
-        else text.NOTHING,
+        "Validation macro F1",
+        text.decimal(score),
         border=True,
-        help="In cross-validation on the training images, with its standard error; 0 is perfect.",
+        help=run_live.MACRO_F1_HELP,
     )
     cells[2].metric(
         "Time",
@@ -198,12 +187,24 @@ def _penalty_numbers(
         border=True,
         help="Time of this attempt, including preparation.",
     )
-    cells[3].metric(
-        "Validation macro F1",
-        text.decimal(score),
-        border=True,
-        help=run_live.MACRO_F1_HELP,
-    )
+
+
+def _why(path: Sequence[PenaltyPoint], penalty: float | None) -> None:
+    """The penalty and its loss, and how it was chosen."""
+    chosen = next((point for point in path if point.penalty == penalty), None)
+    with (
+        st.container(horizontal=True),
+        st.popover("Why this penalty?", type="tertiary", icon=":material/help:"),
+    ):
+        if chosen is not None:
+            loss = f"{text.decimal(chosen.log_loss)} ± {text.decimal(chosen.standard_error)}"
+            st.markdown(f"Penalty **{text.significant(penalty)}** · log loss **{loss}**")
+        st.markdown(
+            "The penalty pulls the weights toward zero. Each image is judged by a model that was "
+            "fitted without it, on the training images; a log loss of 0 is perfect. Weaker "
+            "penalties with a lower loss cannot be told apart from the chosen one: the difference "
+            "is within one standard error."
+        )
 
 
 def _no_path_in_words(view: RunView, status: JobStatus) -> str:

@@ -8,22 +8,42 @@ import streamlit as st
 
 from core.domain.jobs import Job, JobStatus, Phase
 from core.domain.models import Model
+from core.domain.splits import Subset
 from core.domain.training import EpochDetails, EpochMetrics
+from core.errors import NotFoundError
 from core.evaluation.measures.views import class_matrix, classes_to_show
-from core.workflows.results import evaluation
+from core.workflows.results import evaluation, judging
 from core.workflows.training import runs
 from core.workflows.training.record import class_names_of
 from core.workflows.training.runs import RunView
 from core.workflows.use import models
 from core.workspace import Workspace
-from pages.ui import routes, text
+from pages.ui import judged, routes, text
 from pages.ui.components import Tile, chart, gallery
 from pages.ui.figures import confusion_matrix, training_curves
 from pages.ui.viewer import viewing
 
 MACRO_F1_HELP = "Mean F1 of all classes on the validation images; 1 is perfect."
+RIGHT_HELP = (
+    "Images whose most likely class is the true one, each judged by a model that did not learn "
+    "from it. Results has the rest."
+)
 _MOST_CLASSES = 12
 _NEWEST, _BEST = "Newest epoch", "Best epoch"
+
+
+def right_of(workspace: Workspace, view: RunView) -> str | None:
+    """Such as `58 of 60`: validation images of the right class; None while there is no model."""
+    if view.model_id is None:
+        return None
+    try:
+        judgement = judging.judged_set(
+            workspace, view.model_id, Subset.VALIDATION, memory=judged.memory(workspace)
+        )
+    except NotFoundError:  # a dataset or predictions that are gone
+        return None
+    right = int(np.sum(judgement.predicted == judgement.targets))
+    return f"{right:,} of {len(judgement.targets):,}"
 
 
 def time_taken(job: Job) -> str:
@@ -32,12 +52,14 @@ def time_taken(job: Job) -> str:
     return text.duration(end - job.started_at) if job.started_at else text.NOTHING
 
 
-def numbers(view: RunView, job: Job, curve: Sequence[EpochMetrics]) -> None:
-    """Epoch, best value, learning rate, speed, memory and device, in one row."""
+def numbers(workspace: Workspace, view: RunView, job: Job, curve: Sequence[EpochMetrics]) -> None:
+    """Images right once there is a model, epoch, best value, rate, speed, memory, device."""
     best = next((e for e in reversed(curve) if e.is_best), None)
     last = curve[-1] if curve else None
     on = f" on {text.plain(job.device)}" if job.device else ""
     with st.container(horizontal=True, gap="large"):
+        if right := right_of(workspace, view):
+            st.metric("Validation images right", right, help=RIGHT_HELP, width="content")
         st.metric(
             "Epoch",
             f"{max(0, last.epoch + 1) if last else 0} / {view.run.train.epochs}",

@@ -24,8 +24,10 @@ def badge(state: RunState) -> None:
     st.badge(state_in_words(state), icon=icon, color=colour)
 
 
-def key_of_states() -> None:
-    """All states and what one can do in each, behind a small button."""
+def key_of_states(*, has_epochs: bool) -> None:
+    """All states of such a run and what one can do in each, behind a small button."""
     with st.popover("States", type="tertiary", icon=":material/help:"):
         for state, (icon, _) in LOOKS.items():
-            st.markdown(f"{icon} **{state_in_words(state)}**: {next_in_words(state)}")
+            if has_epochs or state is not RunState.STOPPED_WITH_MODEL:
+                words = next_in_words(state, has_epochs=has_epochs)
+                st.markdown(f"{icon} **{state_in_words(state)}**: {words}")

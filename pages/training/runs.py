@@ -37,11 +37,14 @@ def state_line(workspace: Workspace, view: RunView) -> None:
     waiting = jobs.waiting_for(workspace, view.job) if view.job else None
     is_starting = waiting is not None and waiting.running is None and not waiting.ahead
     has_model = view.model_id is not None
-    words = next_in_words(view.state, has_model=has_model, is_starting=is_starting)
+    has_epochs = in_epochs(workspace, view)
+    words = next_in_words(
+        view.state, has_model=has_model, is_starting=is_starting, has_epochs=has_epochs
+    )
     with st.container(horizontal=True, vertical_alignment="center", key="run_state"):
         run_states.badge(view.state)
         st.caption(words, width="content")
-        run_states.key_of_states()
+        run_states.key_of_states(has_epochs=has_epochs)
 
 
 def live(workspace: Workspace, view: RunView) -> None:
@@ -52,7 +55,7 @@ def live(workspace: Workspace, view: RunView) -> None:
             with st.container(horizontal=True, vertical_alignment="center"):
                 with st.container(width="stretch"):
                     widgets.job_progress(job)
-                run_actions.pause_and_stop(workspace, job)
+                run_actions.pause_and_stop(workspace, job, has_epochs=in_epochs(workspace, view))
         elif job.error or job.warnings:
             widgets.job_progress(job)
         run_curves.numbers_and_charts(workspace, view, job)

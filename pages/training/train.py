@@ -18,6 +18,7 @@ from core.workflows.job_words import about
 from core.workflows.training import durations, runs
 from core.workflows.training.augmentation import default_augment
 from core.workflows.training.refusals import refuse_untrainable
+from core.workflows.training.run_names import default_name
 from core.workflows.training.run_words import state_in_words
 from core.workflows.use import models
 from core.workspace import Workspace
@@ -33,7 +34,7 @@ from pages.training.form.controls import choose_fold, choose_preset, choose_reci
 from pages.training.form.settings import settings
 from pages.training.recipe_words import RECIPES
 from pages.training.setting_fields import Asked, Defaults
-from pages.ui import context, errors, state, text, widgets
+from pages.ui import context, errors, open_findings, state, text, widgets
 from pages.ui.people import rights
 from pages.ui.places import Place
 from pages.ui.split_counts import side_counts
@@ -59,6 +60,7 @@ def answer(
     pixels: PreprocessConfig,
 ) -> None:
     """What will be trained on what, about how long it takes, and the button."""
+    is_doubted = open_findings.show_serious(workspace, dataset) is not None
     counts = images_by_subset(workspace, dataset, split)
     seconds = durations.expected_seconds(
         workspace,
@@ -81,7 +83,7 @@ def answer(
             with st.container(horizontal=True, vertical_alignment="center"):
                 words = " · ".join(_facts(counts, split, train, seconds))
                 st.caption(words, width="content")
-                split_badges(split)
+                split_badges(split, is_doubted=is_doubted)
         fold = choose_fold(split) if split.folds else None
         if st.button(
             "Start training",
@@ -110,14 +112,14 @@ def _facts(
     return parts
 
 
-def split_badges(split: Split) -> None:
-    """How far a result on this split can be trusted."""
+def split_badges(split: Split, *, is_doubted: bool) -> None:
+    """How far a result on this split can be trusted; green only where no finding forbids it."""
     certificate = split.certificate
     if certificate and certificate.is_clean:
         st.badge(
-            "no leaks",
+            "no leaks between subsets",
             icon=":material/verified:",
-            color="green",
+            color="gray" if is_doubted else "green",
             help="No part, identical file or look-alike is in two subsets of this split.",
         )
     else:
@@ -255,13 +257,8 @@ def form(workspace: Workspace, dataset: Dataset, split: Split) -> None:
     defaults = Defaults(recipe_defaults(wanted.recipe, wanted.network), usual)
     values = setting_fields.current(wanted, defaults)
     pixels = _pixels(workspace, dataset, wanted.network)
-    answer(
-        workspace,
-        dataset,
-        split,
-        *setting_fields.configs(defaults, values, wanted),
-        pixels,
-    )
+    configs = setting_fields.configs(defaults, values, wanted)
+    answer(workspace, dataset, split, *configs, pixels)
     setting_fields.keep(wanted, defaults, values)
     if wanted.refused:
         st.warning(
@@ -280,18 +277,24 @@ def form(workspace: Workspace, dataset: Dataset, split: Split) -> None:
                 max_chars=100,
                 key="run_name",
                 persist_state="session",
-                placeholder=f"{dataset.name} {network_title(wanted.network)} {wanted.recipe}",
+                placeholder=default_name(workspace, dataset, configs[0]),
                 help="Name of the run and its model.",
             )
-        settings(workspace, defaults, split, wanted)
-        configs = setting_fields.configs(defaults, values, wanted)
-        rate_finder.offer(workspace, dataset, split, configs, pixels, wanted, defaults)
-        networks.section(workspace)
+        with st.expander(_advanced(wanted), icon=":material/tune:", key="advanced"):
+            settings(workspace, defaults, split, wanted)
+            configs = setting_fields.configs(defaults, values, wanted)
+            rate_finder.offer(workspace, dataset, split, configs, pixels, wanted, defaults)
+            networks.section(workspace)
         if wanted.own and st.button("Back to defaults", icon=":material/undo:", key="reset"):
             setting_fields.forget(wanted)
             st.rerun()
     with right:
         beside(workspace, dataset, pixels)
+
+
+def _advanced(wanted: Asked) -> str:
+    """The fold of all that a preset settles; says how much of it is not as the preset has it."""
+    return f"Advanced · {len(wanted.own):,} changed" if wanted.own else "Advanced"
 
 
 def page(workspace: Workspace) -> None:

@@ -147,7 +147,10 @@ def backups(workspace: Workspace, seen: Health) -> None:
             keeps = f"the newest {plan.keep:,} are kept" if plan.keep else "all are kept"
             words = f"Every day from {plan.hour:02d}:00 on the server's clock; {keeps}."
         else:
-            words = "Daily backups are off: an administrator sets `backup.folder`."
+            words = (
+                "Daily backups are off: an administrator chooses their folder in touchstone.toml "
+                "(`backup.folder`)."
+            )
         last = f" Last: {_local(made.at)}, {text.plain(made.new or '')}." if made else ""
         st.caption(f"{words}{last}", width="stretch")
     job = schedule.latest(workspace)

@@ -14,7 +14,7 @@ from core.workflows import stages
 from core.workflows.data import uploads
 from core.workflows.results import thresholds
 from core.workflows.training import refit
-from core.workflows.use import exporting, models, registry
+from core.workflows.use import exporting, models
 from core.workspace import Workspace
 from pages.ui import errors, inference, routes, stage_words, state, text, widgets
 from pages.ui.people import rights
@@ -144,17 +144,17 @@ def upload(workspace: Workspace) -> None:
             st.rerun()
 
 
-def card(model: Model, own: Belongings, standing: ModelStanding, number: int | None) -> None:
+def card(model: Model, own: Belongings, standing: ModelStanding) -> None:
     """One model: what matters, what one does with it, and apart from that the deletion.
 
-    `standing` is how far its sign-off is, `number` its place among the models of its dataset.
+    `standing` is how far its sign-off is.
     """
     with st.container(border=True, key=f"card_{model.id}"):
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(f"**{text.plain(model.name)}**", width="stretch")
             model_stage.badge(model)
             stage_words.standing_badge(standing)
-        st.caption(" · ".join(_facts(model, number)))
+        st.caption(" · ".join(_facts(model)))
         if model.note:
             st.markdown(text.plain(model.note))
         with st.container(horizontal=True, vertical_alignment="center"):
@@ -170,9 +170,8 @@ def card(model: Model, own: Belongings, standing: ModelStanding, number: int | N
                 confirm_delete(model, own)
 
 
-def _facts(model: Model, number: int | None) -> list[str]:
-    origin = text.plain(model.dataset_name or "uploaded")
-    facts = [origin if number is None else f"{origin}, model {number:,}"]
+def _facts(model: Model) -> list[str]:
+    facts = [text.plain(model.dataset_name or "uploaded")]
     if model.is_detector:
         facts.append("knows good images only")
     if model.val_macro_f1 is not None:
@@ -274,13 +273,11 @@ def page(workspace: Workspace) -> None:
     # Why first: a link to one model shows it without a search.
     linked = st.query_params.get("model")
     shown.sort(key=lambda m: (m.id != linked, m.stage is not ModelStage.RELEASED))
-    numbers = registry.version_numbers(listed)
     page = st.session_state.get("models_page", 1)
     start = PAGE * (min(page, math.ceil(len(shown) / PAGE) or 1) - 1)
     for model in shown[start : start + PAGE]:
-        own = owned.get(model.id, Belongings())
         standing = standings.get(model.id, ModelStanding.ELSEWHERE)
-        card(model, own, standing, numbers.get(model.id))
+        card(model, owned.get(model.id, Belongings()), standing)
     if not shown:
         st.caption("No model matches.")
     if len(shown) > PAGE:

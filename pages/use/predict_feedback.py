@@ -27,7 +27,7 @@ def feedback_on(workspace: Workspace, model: Model, judged: Sequence[Judged]) ->
 
     `judged` are readable images in the order in which they are asked about.
     """
-    known = [(upload, item) for upload, item in judged if upload.content is not None]
+    known = [(upload, item) for upload, item in judged if upload.is_there]
     choices = [
         d
         for d in datasets.list_datasets(workspace)
@@ -102,25 +102,30 @@ def _key(dataset: Dataset, upload: Upload) -> str:
 
 def _add(workspace: Workspace, dataset: Dataset, known: Sequence[Judged]) -> None:
     """The one click, and what became of it."""
-    images = [
-        feedback.ConfirmedImage(item.path, upload.content or b"", upload.answer, item.part)
+    answered = [
+        (upload, item, upload.answer)
         for upload, item in known
         if upload.answer is not None and upload.answer in feedback.offered(dataset)
     ]
     wrong = sum(
         upload.answer is not None and upload.answer != item.class_name for upload, item in known
     )
-    if images:
+    if answered:
         corrected = f", {wrong:,} corrected" if wrong else ""
-        st.caption(f"{text.count(len(images), 'answer')}{corrected}.")
-    what = f"{text.count(len(images), 'image')} " if images else ""
+        st.caption(f"{text.count(len(answered), 'answer')}{corrected}.")
+    what = f"{text.count(len(answered), 'image')} " if answered else ""
     if st.button(
         f"Add {what}to {text.plain(dataset.name)}",
         type="primary",
         icon=":material/library_add:",
         key="add_feedback",
-        **rights.only(Right.FEEDBACK, disabled=not images),
+        **rights.only(Right.FEEDBACK, disabled=not answered),
     ):
+        # Why read only now: those of a folder are files, of which a rerun needs none.
+        images = [
+            feedback.ConfirmedImage(item.path, upload.load(), answer, item.part)
+            for upload, item, answer in answered
+        ]
         job = feedback.add_to_dataset(workspace, dataset, images)
         st.session_state.feedback_job = job.subject_id
         st.rerun()

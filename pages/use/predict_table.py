@@ -1,13 +1,15 @@
 """Predict: results as a table, to read and to take along as CSV or JSON."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
 from core.api.models import part_as_json, prediction_as_json
 from core.domain.models import Model, PartDecision, PartResult, Prediction
 from core.evaluation.decisions.rule import DecisionRule, decision_in_words
+from core.files import Cell
+from core.inference.prediction_table import UNFAMILIAR
 from core.workflows.use import parts, prediction
 from pages.ui import text, widgets
 
@@ -42,19 +44,47 @@ def table(model: Model, results: Sequence[Prediction], rule: DecisionRule | None
             on_click="ignore",
             key="json",
         )
+    images(results)
+
+
+def images(results: Sequence[Prediction]) -> None:
+    """A row for each image, folded away."""
     with st.expander("Table"):
-        st.dataframe(
-            _columns(results),
-            hide_index=True,
-            column_config={
-                "confidence": st.column_config.NumberColumn(format="percent"),
-                "unfamiliar": st.column_config.NumberColumn(
-                    format="%.2f",
-                    help="Distance to the nearest training image, in units of the model's limit. "
-                    "Above 1 the image is unlike all of them, and the class means little.",
-                ),
-            },
-        )
+        show(_columns(results))
+
+
+def show(columns: Mapping[str, Sequence[str | float | None]]) -> None:
+    """A table with numbers as people write them; what is not known is a dash."""
+    st.dataframe(
+        dict(columns),
+        hide_index=True,
+        placeholder="–",
+        column_config={
+            "confidence": st.column_config.NumberColumn(format="percent"),
+            "unfamiliar": st.column_config.NumberColumn(
+                format="%.2f",
+                help="Distance to the nearest training image, in units of the model's limit. "
+                "Above 1 the image is unlike all of them, and the class means little.",
+            ),
+        },
+    )
+
+
+def named(rows: Mapping[str, Sequence[Cell]]) -> dict[str, list[str | float | None]]:
+    """Columns of a table file as `show` takes them; without those in which nothing stands."""
+    names = {"path": "image", UNFAMILIAR: "unfamiliar"}
+    numbers = {"confidence", UNFAMILIAR}
+    return {
+        names.get(name, name): [_cell(value, is_number=name in numbers) for value in values]
+        for name, values in rows.items()
+        if any(value not in (None, "") for value in values)
+    }
+
+
+def _cell(value: Cell, *, is_number: bool) -> str | float | None:
+    if value is None or value == "":
+        return None
+    return float(value) if is_number else str(value)
 
 
 def parts_table(decided: Sequence[PartResult]) -> None:

@@ -11,6 +11,7 @@ from core.files import CsvDelimiter
 from core.workflows.use.watching import newest_rows
 from core.workspace import allowed_import_path
 from pages.ui import errors, text, widgets
+from pages.use import predict_table
 
 _SHOWN = 50
 _EVERY_S = 2.0
@@ -72,4 +73,4 @@ def _answers(table: Path, delimiter: CsvDelimiter) -> None:
         return
     found = len(rows["path"])
     st.markdown(f"**Newest answers** ({text.count(found, 'image')})")
-    st.dataframe(rows, hide_index=True)
+    predict_table.show(predict_table.named(rows))

@@ -337,7 +337,7 @@ def test_models_tested_on_other_images_are_not_offered(open_page: OpenPage, made
     made.ids[Subset.VALIDATION] = made.ids[Subset.TRAIN]
     add_model(made, "elsewhere", seed=3)
     app = _compare(open_page, made)
-    offered = next(box for box in app.selectbox if box.label == "Current model").options
+    offered = next(box for box in app.selectbox if box.label == "Compared with").options
     assert "elsewhere" not in offered
     assert "Not listed: 1 model tested on other images" in _said(app)
 

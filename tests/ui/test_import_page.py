@@ -2,8 +2,10 @@
 
 import json
 import zipfile
+from collections.abc import Iterator
 
 import numpy as np
+from streamlit.testing.v1.element_tree import Block, Element
 from typer.testing import CliRunner
 
 from core.cli.app import app as commands
@@ -129,6 +131,29 @@ def test_the_suggested_name_follows_the_source_until_somebody_types_one(
     assert named("bolts_left") == "Mine"
     app.text_input(key="dataset_name").set_value("").run()
     assert app.text_input(key="dataset_name").value == "bolts left"
+
+    # Of seven classes six had a picture.
+    tree(tmp_path / "many", *(f"class {n}/{i}.png" for n in range(7) for i in range(3)))
+    named("many")
+    assert sum(item.type == "image" for item in _flat(app.main)) == 7
+
+    # That a name is taken was said below the button, out of sight.
+    app.text_input(key="dataset_name").set_value("Rows ds-old").run()
+    app.button(key="do_import").click().run()
+    drawn = list(_flat(app.main))
+    (said,) = [at for at, item in enumerate(drawn) if item.type == "error"]
+    assert said < next(
+        at for at, item in enumerate(drawn) if getattr(item, "key", "") == "do_import"
+    )
+
+
+def _flat(block: Block) -> Iterator[Element]:
+    """What a page shows, from top to bottom."""
+    for child in block.children.values():
+        if isinstance(child, Block):
+            yield from _flat(child)
+        else:
+            yield child
 
 
 def test_a_table_with_a_column_per_class_asks_for_the_label(

@@ -160,6 +160,13 @@ def test_uploads_of_one_name_are_told_apart_and_a_bad_one_stops_no_other(
     app.run()
     assert any("can no longer be opened" in caption.value for caption in app.caption)
     assert len(app.dataframe[0].value) == 5
+    # Opening another model classified and recorded all of them again, silently.
+    (known,) = same.predictions.values()
+    same.predictions, same.content = {"model-other": known}, images[0]
+    app.run()
+    assert len(app.dataframe[0].value) == 4
+    app.button(key="classify_again").click().run()
+    assert len(app.dataframe[0].value) == 5
     app.button(key="clear").click().run()
     assert not app.dataframe
 
@@ -183,6 +190,19 @@ def test_a_killed_folder_is_opened_again_and_resumed(
     assert again.attempt == 2
     ended = jobs.wait(workspace, again.id, on_change=lambda _: None)
     assert ended.result["n"] == 20
+
+    # The results were a raw table, without pictures and numbers by class.
+    app = open_page("use/predict.py", workspace, model=trained.model.id)
+    app.segmented_control(key="source").set_value("history").run()
+    app.button(key=f"open_{begun.subject_id}").click().run()
+    assert not app.exception
+    assert app.segmented_control(key="source").value == "folder"
+    assert app.subheader[0].value.startswith("20 images: 20 ")
+    table = app.dataframe[0].value
+    assert list(table.columns)[:3] == ["image", "class", "confidence"]
+    assert table["image"][0] == "000.png"
+    (_, rows) = app.session_state["folder_rows"]
+    assert rows[0].upload.load() == (trained.images / "stripes" / "000.png").read_bytes()
 
 
 def test_a_link_to_a_cell_opens_exactly_its_images(open_page: OpenPage, trained: Trained) -> None:

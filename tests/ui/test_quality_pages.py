@@ -1,5 +1,6 @@
 """The quality check and grouped splits, as a person meets them."""
 
+import re
 import shutil
 
 import numpy as np
@@ -54,7 +55,7 @@ def check(workspace: Workspace, dataset: Dataset) -> QualityCheck:
     return made
 
 
-def request(dataset: Dataset, number: int, do: str, **more: object) -> dict[str, object]:
+def request(dataset: Dataset, number: object, do: str, **more: object) -> dict[str, object]:
     """A request as the browser sends it."""
     return {"id": str(number), "dataset": dataset.id, "do": do, **more}
 
@@ -111,6 +112,11 @@ def test_a_split_is_grouped_and_its_certificate_is_green_only_when_clean(
     assert any("Rotated or mirrored images are not detected" in c.value for c in app.caption)
     app.segmented_control(key="split_view").set_value("new").run()
     assert app.selectbox(key="grouping").value == "auto"
+    worst = quality.worst_finding(workspace, parts.id)
+    assert worst is not None
+    assert worst.kind is FindingKind.SUBSET_LEAK
+    said = [item.value.replace("\\", "") for item in app.markdown]
+    assert any(worst.message in words for words in said)
     assert "Leak certificate" in app.success[0].value  # of the preview: nothing is stored yet
     assert len(splits.list_splits(workspace, parts.id)) == 1
     app.button(key="do_split").click().run()
@@ -145,7 +151,7 @@ def test_a_pattern_that_cannot_be_read_is_answered_in_words(
 
 
 def test_requests_are_done_once_undone_in_order_and_refused_in_words(
-    workspace: Workspace, parts
+    open_page: OpenPage, workspace: Workspace, parts
 ) -> None:  # type: ignore[no-untyped-def]
     check(workspace, parts)
     near, kept = FindingKind.NEAR_DUPLICATE, actions.Diary()
@@ -195,6 +201,20 @@ def test_requests_are_done_once_undone_in_order_and_refused_in_words(
     shown = request(parts, 9, "show", kind=near)
     strange = [{**shown, "dataset": "other"}, {"dataset": parts.id}, {**shown, "images": 3}]
     assert [r.kind for r in ask(shown, *strange)] == [near]
+
+    # The bar showed the version before the answer, and a settled check that nothing was found.
+    app = open_page("data/quality.py", workspace)
+    (equal,) = quality.findings(workspace, parts.id, FindingKind.EXACT_DUPLICATE)
+    asked = request(parts, 20, "fix", finding=equal.id, how=Fix.KEEP_ONE)
+    app.session_state["findings"] = {"requests": [asked]}
+    app.run()
+    assert not app.exception
+    version = datasets.find_dataset(workspace, parts.id).version
+    assert any(str(box.key) == f"context_version-{version}" for box in app.selectbox)
+    for kind in quality.finding_counts(workspace, parts.id):
+        ask(request(parts, f"all {kind}", "all", kind=kind, how=Fix.IGNORE))
+    app = open_page("data/quality.py", workspace)
+    assert any(re.match(r"\d+ found, all settled\.", item.value) for item in app.caption)
 
 
 def test_sure_labels_are_changed_only_where_a_person_ticked_them(

@@ -15,6 +15,7 @@ from core.workflows.data import datasets
 from core.workflows.inventory import Inventory, Item, Level
 from core.workspace import Workspace
 from pages.ui.places import MENU, Place
+from pages.ui.shell import bar
 from pages.ui.shell.choice import ProblemKind, resolve
 from tests.conftest import Trained, copy_of
 from tests.made import set_limits
@@ -91,6 +92,20 @@ def test_a_wrong_link_is_told_from_a_right_one(
     problem = resolve(ALL, asked, {}).problem
     assert problem
     assert (problem.kind, problem.level) == (kind, level)
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("Pills EfficientNet-Lite0 quick", "Pills EfficientNet-Lite0 quick"),
+        ("Pills of the left line EfficientNet-Lite2 quick", "EfficientNet-Lite2 quick"),
+        ("Another name of 40 characters and Lite2 x", "Another nam…characters and Lite2 x"),
+    ],
+)
+def test_a_long_name_shows_what_tells_it_apart(name: str, shown: str) -> None:
+    # Lite0 and Lite2 were both "Pills of the left line EfficientNet-Lite…".
+    assert bar.shortened(name, "Pills of the left line") == shown
+    assert len(shown) <= 34
 
 
 @pytest.fixture(scope="module")

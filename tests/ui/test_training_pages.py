@@ -17,6 +17,13 @@ from core.domain.configs.augment_presets import AugmentPreset
 from core.domain.configs.choices import HeadKind, Preset, Recipe
 from core.domain.configs.train import TrainConfig, recipe_defaults
 from core.domain.datasets import Orientation
+from core.domain.findings import (
+    Finding,
+    FindingKind,
+    QualityCheck,
+    Severity,
+    look_alike_finding,
+)
 from core.domain.jobs import JobKind, JobStatus
 from core.domain.models import ModelStanding
 from core.domain.search import Search, Trial, TrialState
@@ -28,14 +35,18 @@ from core.models.catalog import Availability
 from core.models.kept_epochs import KeptEpochs
 from core.store import jobs, judgement, runs, searches
 from core.store.database import connect, transaction
+from core.store.quality import save_check
 from core.store.stages.verdicts import save_verdict
 from core.worker.launcher import lane_lock
 from core.workflows import stages
+from core.workflows.data import splits
 from core.workflows.data.datasets import orientation_of
 from core.workflows.signoff import release
 from core.workflows.signoff.release import ReleaseCriteria
 from core.workflows.training import control, durations
 from core.workflows.training import runs as run_actions
+from core.workflows.training.run_names import default_name
+from core.workflows.use import models
 from core.workspace import Workspace
 from pages.training import setting_fields
 from pages.training.setting_fields import Asked, Defaults
@@ -59,9 +70,47 @@ def test_the_form_asks_only_for_what_acts_in_the_recipe(
     assert {"Penalty", "Refit with validation", "Class weights", "Label smoothing"} <= quick
     steps = {"Epochs", "Learning rate", "Momentum", "Optimizer", "Rotation"}
     assert not quick & steps
+    # Of ten networks seven were "not available"; what a preset settles stood before all of them.
+    (network,) = [box for box in app.selectbox if box.label == "Network"]
+    assert not any("not available" in option for option in network.options)
+    folded = next(e for e in app.expander if e.label == "Advanced")
+    assert {"Penalty", "Class weights"} <= _labels(folded)
+    assert not {"Network", "Name"} & _labels(folded)
     full = _labels(open_page(Place.TRAIN, trained.workspace, set="recipe=full"))
     assert steps | {"Class weights"} <= full
     assert "Refit with validation" not in full  # a penalty acts: full starts from the solved head
+
+
+def test_a_finding_that_spoils_results_stands_where_they_are_made_and_read(
+    open_page: OpenPage, trained: Trained, tmp_path
+) -> None:
+    # That all PNG files were one class was said on Quality only; Train showed a green "no leaks".
+    workspace = copy_of(trained.workspace, tmp_path / "copy")
+    split = splits.create_split(workspace, trained.dataset.id)
+    finding = Finding(FindingKind.FORMAT_LEAK, Severity.SERIOUS, "All PNG files are of class 'a'.")
+    alike = look_alike_finding((1, 2))
+    with connect(workspace) as db, transaction(db):
+        checked = QualityCheck(trained.dataset.id, split.created_at, (), 0, 0)
+        save_check(db, checked, [alike, finding])
+    links = {Place.SPLIT: {"view": "new"}, Place.TRAIN: {"split": split.id}, Place.EVALUATE: {}}
+    for place, link in links.items():
+        said = [
+            item.value.replace("\\", "") for item in open_page(place, workspace, **link).markdown
+        ]
+        assert any("Worst of 2 open findings: All PNG files are of class" in w for w in said), place
+        assert not any(":green-badge" in words for words in said)
+
+
+def test_a_name_that_a_deleted_model_had_is_not_given_again(trained: Trained, tmp_path) -> None:
+    # Models of one network had one name, and "model 2" became "model 1" by a deletion.
+    workspace, train = copy_of(trained.workspace, tmp_path / "named"), trained.run.run.train
+    first = default_name(workspace, trained.dataset, train)
+    assert first == "Marks EfficientNet-Lite0 quick"
+    models.rename_model(workspace, trained.model.id, first)
+    assert default_name(workspace, trained.dataset, train) == f"{first} 2"
+    models.rename_model(workspace, trained.model.id, f"{first} 2")
+    models.delete_model(workspace, trained.model.id)
+    assert default_name(workspace, trained.dataset, train) == f"{first} 3"
 
 
 def test_a_preset_fills_the_form_until_a_setting_is_changed() -> None:
@@ -179,8 +228,11 @@ def test_a_solved_run_shows_its_penalty_its_last_layers_and_what_validated_it(
     assert re.findall(r"<tr><td>([^<]+)</td>", table) == ["linear", "mlp ★"]
     assert "+0.087 ± 0.021" in table
     metrics = {metric.label: metric.value for metric in app.metric}
-    assert {"Chosen penalty", "Log loss", "Validation macro F1"} <= set(metrics)
-    assert "Epoch" not in metrics
+    # The first numbers were "Chosen penalty" and "Log loss", which answer nobody's question.
+    assert list(metrics) == ["Validation images right", "Validation macro F1", "Time"]
+    assert re.fullmatch(r"\d+ of 8", metrics["Validation images right"])
+    assert not any("epoch" in item.value for item in (*app.markdown, *app.caption))
+    assert any("Penalty **" in item.value for item in app.markdown)
     (settings,) = [
         m.value.replace("\\", "") for m in app.markdown if m.value.startswith("Dataset **")
     ]

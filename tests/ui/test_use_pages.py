@@ -55,11 +55,12 @@ def test_predict_offers_the_command_of_a_watch_and_what_was_said_before(
     # Nothing warned of a model that had not passed a test.
     assert any("no threshold yet" in item.value for item in app.markdown)
     app.segmented_control(key="source").set_value("history").run()
-    assert any("No image was classified here yet" in c.value for c in app.caption)
+    assert any("No single image was classified here yet" in c.value for c in app.caption)
     image = trained.images / "stripes" / "000.png"
     history.remember(own, trained.model, prediction.predict(own, trained.model, [image], ["a.png"]))
     app.run()
-    assert app.dataframe[0].value["path"].tolist() == ["a.png"]
+    assert app.dataframe[0].value["image"].tolist() == ["a.png"]
+    assert "part" not in app.dataframe[0].value  # a column of "None"
     app.segmented_control(key="source").set_value("watched").run()
     app.text_input(key="watch_folder").set_value("/data/left side")
     app.text_input(key="watch_table").set_value(str(tmp_path / "answers.csv")).run()

@@ -74,6 +74,12 @@ def find_finding(workspace: Workspace, finding_id: int) -> Finding:
         return quality.find_finding(db, finding_id)
 
 
+def worst_finding(workspace: Workspace, dataset_id: str) -> Finding | None:
+    """The open finding that does the most harm; None where at most notes are open."""
+    with connect(workspace) as db:
+        return quality.worst_open_finding(db, dataset_id)
+
+
 def to_settle(workspace: Workspace, dataset_id: str) -> int:
     """Open findings that wait for an answer: no statistics, and no labels that may be right."""
     with connect(workspace) as db:

@@ -92,7 +92,10 @@ def advice(finding: HealthFinding) -> str:
         case Trouble.BACKUP_LATE:
             return "The app makes it while it runs. Check that it runs at night, and its log."
         case Trouble.NO_BACKUP:
-            return "Set backup.folder in touchstone.toml, or run `touchstone backup FOLDER`."
+            return (
+                "Choose a folder for daily backups: `backup.folder` in touchstone.toml, on the "
+                "server. Once: `touchstone backup FOLDER`."
+            )
         case Trouble.ALTERED:
             return "Find out who had access to the files, and restore a backup if needed."
         case _:

@@ -331,8 +331,14 @@ def judge(table: PairedTable, *, same_rule: bool = True) -> Evidence:
     return Evidence.NEW_BETTER if is_new else Evidence.CURRENT_BETTER
 
 
-def evidence(table: PairedTable, unit: Unit, *, same_rule: bool = True) -> str:
-    """What McNemar's test says, in words; the table counts the unit."""
+def evidence(
+    table: PairedTable,
+    unit: Unit,
+    *,
+    same_rule: bool = True,
+    names: tuple[str, str] = ("The current model", "The new model"),
+) -> str:
+    """What McNemar's test says, in words; the table counts the unit, `names` are of the models."""
     chance = f"would occur by chance in {_percent(table.p_value)} of tests."
     result = judge(table, same_rule=same_rule)
     match result:
@@ -343,10 +349,9 @@ def evidence(table: PairedTable, unit: Unit, *, same_rule: bool = True) -> str:
         case Evidence.OTHER_RULES:
             return OTHER_RULES
         case Evidence.NEW_BETTER | Evidence.CURRENT_BETTER:
-            better = "new" if result is Evidence.NEW_BETTER else "current"
+            better = names[result is Evidence.NEW_BETTER]
             return (
-                f"The {better} model is better. If both were equally good, a difference this large "
-                f"{chance}"
+                f"{better} is better. If both were equally good, a difference this large {chance}"
             )
         case Evidence.NOT_PROVEN:
             few = table.only_first_right + table.only_second_right < 6

@@ -38,13 +38,27 @@ def setting_in_words(item: Setting, value: Value) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value).replace("_", " ")
 
 
-def next_in_words(state: RunState, *, has_model: bool = True, is_starting: bool = False) -> str:
-    """What one can do with a run in this state; `is_starting`: nothing is before it any more."""
+def next_in_words(
+    state: RunState, *, has_model: bool = True, is_starting: bool = False, has_epochs: bool = True
+) -> str:
+    """What one can do with a run in this state.
+
+    Args:
+        state: of the run.
+        has_model: whether the model that it made is still there.
+        is_starting: whether nothing is before it any more.
+        has_epochs: whether it learns in epochs; a solved one has no model before its end.
+    """
     match state:
         case RunState.QUEUED if is_starting:
-            return "A worker is starting."
+            return "It starts now."
         case RunState.QUEUED:
             return "It starts when the runs before it end. Pause and Stop take it out of the queue."
+        case RunState.RUNNING if not has_epochs:
+            return (
+                "It goes on when the browser is closed. Pause and Stop free the device; it can be "
+                "resumed."
+            )
         case RunState.RUNNING:
             return (
                 "It goes on when the browser is closed. Pause frees the device; Stop makes a "
@@ -54,6 +68,8 @@ def next_in_words(state: RunState, *, has_model: bool = True, is_starting: bool 
             return "Its model was deleted. Train again with the same settings."
         case RunState.COMPLETED:
             return "Evaluate its model next."
+        case RunState.STOPPED if not has_epochs:
+            return "It made no model. Resume goes on where it was."
         case RunState.STOPPED:
             return "Resume it, or make a model of its best epoch if one was completed."
         case RunState.STOPPED_WITH_MODEL:

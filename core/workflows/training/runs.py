@@ -43,6 +43,7 @@ from core.workflows.data.splits import find_split
 from core.workflows.keeping import bin as bins
 from core.workflows.training.augmentation import default_augment
 from core.workflows.training.refusals import refuse_untrainable
+from core.workflows.training.run_names import default_name
 from core.workflows.training.run_words import state_in_words
 from core.workspace import Workspace
 
@@ -220,7 +221,7 @@ def checked_run(
         )
     run = TrainingRun(
         id=new_id("run"),
-        name=checked_name(name) if name else f"{dataset.name} {network.title} {train.recipe}",
+        name=checked_name(name) if name else default_name(workspace, dataset, train),
         dataset_id=dataset.id,
         split_id=chosen.id,
         preprocess=with_levels(config, dataset),

@@ -10,14 +10,23 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from core.data.importing.walk import FolderImages, images_in
+from core.data.importing.walk import FolderImages, images_in, source_roots
+from core.data.pixels.images import MAX_FILE_BYTES
 from core.domain.ids import new_id
 from core.domain.jobs import Job, JobKind, JobStatus
 from core.domain.models import ColourMap, HeatmapMethod, Model, PartDecision, Prediction
-from core.errors import ConfigError, ImportSourceError
+from core.errors import ConfigError, ImportSourceError, NotFoundError
 from core.evaluation.decisions.part_decisions import PartTally
 from core.evaluation.decisions.rule import DecisionRule, rule_to_json
-from core.files import Cell, CsvDelimiter, atomic_write, csv_lines, read_csv, write_csv
+from core.files import (
+    Cell,
+    CsvDelimiter,
+    atomic_write,
+    csv_lines,
+    read_csv,
+    read_user_file,
+    write_csv,
+)
 from core.inference import service
 from core.inference.explaining.changes import WhatIf
 from core.inference.prediction_table import UNFAMILIAR, columns_of, prediction_rows
@@ -284,6 +293,32 @@ def batch_predictions(workspace: Workspace, job: Job, model: Model) -> Iterator[
             part=cells.get("part") or None,
             unfamiliar=float(cells[UNFAMILIAR]) if cells.get(UNFAMILIAR) else None,
         )
+
+
+def name_in_folder(job: Job, path: str) -> str:
+    """The path of a row of a batch, below the folder that was classified."""
+    shown = str(job.payload.get("shown", job.payload["folder"]))
+    return path.removeprefix(shown).lstrip("/\\")
+
+
+def folder_image(job: Job, name: str) -> bytes:
+    """The file of an image of a batch, as it is now.
+
+    Args:
+        job: of the batch.
+        name: of `name_in_folder`.
+
+    Raises:
+        NotFoundError: if it cannot be read any more.
+    """
+    folder = Path(job.payload["folder"])
+    try:
+        file, roots = folder / name, source_roots(folder)
+        return read_user_file(file, most_bytes=MAX_FILE_BYTES, roots=roots)
+    except (OSError, ValueError) as err:
+        raise NotFoundError(
+            f"{name} cannot be read any more.", "It was moved, renamed or deleted since."
+        ) from err
 
 
 def as_csv(

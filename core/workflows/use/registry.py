@@ -127,21 +127,6 @@ def set_note(workspace: Workspace, name_or_id: str, note: str) -> Model:
         return models.find_model(db, model.id)
 
 
-def version_numbers(listed: list[Model]) -> dict[str, int]:
-    """Model id -> its place among the models of its dataset by time, from 1.
-
-    Args:
-        listed: all models.
-    """
-    numbers: dict[str, int] = {}
-    counts: dict[str | None, int] = {}
-    for model in sorted(listed, key=lambda item: (item.created_at, item.id)):
-        if model.dataset_id is not None:
-            counts[model.dataset_id] = counts.get(model.dataset_id, 0) + 1
-            numbers[model.id] = counts[model.dataset_id]
-    return numbers
-
-
 def released(workspace: Workspace) -> list[Model]:
     """The released models, newest first."""
     with connect(workspace) as db:

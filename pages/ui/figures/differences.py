@@ -14,12 +14,12 @@ _ROW_PX = 48
 
 
 def differences(rows: Sequence[tuple[str, Estimate, int]], names: tuple[str, str]) -> go.Figure:
-    """Differences in percentage points with their intervals; right of zero the new one is better.
+    """Differences in percentage points with their intervals; right of zero this one is better.
 
     Args:
-        rows: title, difference as a share, and 1, -1 or 0: the new or the current one is proven
+        rows: title, difference as a share, and 1, -1 or 0: this or the other one is proven
             better, or neither. Proven ones also differ in shape.
-        names: of the current and the new model, for the axis.
+        names: of the other and this model, for the file that is saved.
     """
     figure = go.Figure()
     for title, estimate, proven in rows:
@@ -56,7 +56,7 @@ def differences(rows: Sequence[tuple[str, Estimate, int]], names: tuple[str, str
     figure.update_yaxes(autorange="reversed", showgrid=False, fixedrange=True)
     figure.update_xaxes(
         title={
-            "text": f"← {names[0]} better · points · {names[1]} better →",
+            "text": "← other model better · points · this model better →",
             "font": {"size": LABEL_PX},
         },
         ticksuffix="",
@@ -73,7 +73,7 @@ def _table(rows: Sequence[tuple[str, Estimate]]) -> dict[str, list[Cell]]:
 
     bounds = [estimate.interval for _, estimate in rows]
     return {
-        "difference (positive: the new model is better)": [title for title, _ in rows],
+        "difference (positive: this model is better)": [title for title, _ in rows],
         "points": [in_points(estimate.value) for _, estimate in rows],
         "lower bound (points)": [in_points(b.low if b else None) for b in bounds],
         "upper bound (points)": [in_points(b.high if b else None) for b in bounds],

@@ -74,9 +74,9 @@ def ok_nok_matrix(outcome: Outcome, *, cell: tuple[int, int] | None = None) -> g
 
 
 def paired(rows: Sequence[Sequence[int]]) -> go.Figure:
-    """Parts by which model is right: [[both, only new], [only current, neither]]."""
+    """Parts by which model is right: [[both, only this], [only the other, neither]]."""
     tone = [[_Tone.RIGHT + 0.3, _Tone.RIGHT + 0.9], [_Tone.WRONG + 0.9, _Tone.WRONG + 0.3]]
-    names, columns = ("new right", "new wrong"), ("current right", "current wrong")
+    names, columns = ("this right", "this wrong"), ("other right", "other wrong")
     figure = _small_matrix(
         [
             [value if n else 0.0 for value, n in zip(line, row, strict=True)]

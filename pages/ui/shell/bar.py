@@ -1,5 +1,6 @@
 """The context bar: dataset, version, split and model as compact menus, and the running jobs."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import NoReturn
 
@@ -19,6 +20,7 @@ _ICONS = {
     Level.MODEL: Place.MODELS.icon,
 }
 _WIDTH_PX = (110, 330)
+_FITS = 34  # characters in the widest menu
 
 
 def show(workspace: Workspace, choice: Choice, place: Place) -> None:
@@ -30,9 +32,9 @@ def show(workspace: Workspace, choice: Choice, place: Place) -> None:
             known = list(choice.inventory.all(Level.DATASET))
             _menu(Level.DATASET, "Dataset", known, choice.dataset)
             _versions(choice.dataset)
-            _menu_or_note(Level.SPLIT, "Split", choice.splits, choice.split)
+            _menu_or_note(Level.SPLIT, "Split", choice.splits, choice.split, choice.dataset)
         if choice.dataset or choice.models:
-            _menu_or_note(Level.MODEL, "Model", choice.models, choice.model)
+            _menu_or_note(Level.MODEL, "Model", choice.models, choice.model, choice.dataset)
         running.chip(workspace)
     if choice.problem:
         problems.show(choice, choice.problem, place)
@@ -55,9 +57,11 @@ def tips(choice: Choice) -> dict[str, str]:
     return {**menus, _key("version", version): "Opens the history at a version"}
 
 
-def _menu_or_note(level: Level, label: str, known: Sequence[Item], chosen: Item | None) -> None:
+def _menu_or_note(
+    level: Level, label: str, known: Sequence[Item], chosen: Item | None, dataset: Item | None
+) -> None:
     if known:
-        _menu(level, label, known, chosen)
+        _menu(level, label, known, chosen, dataset.name if dataset else "")
     else:
         _quiet(f"No {level.value} yet", level.value)
 
@@ -67,8 +71,11 @@ def _quiet(words: str, name: str) -> None:
         st.caption(words)
 
 
-def _menu(level: Level, label: str, known: Sequence[Item], chosen: Item | None) -> None:
-    names = {item.id: _name(item) for item in known}
+def _menu(
+    level: Level, label: str, known: Sequence[Item], chosen: Item | None, dataset: str = ""
+) -> None:
+    """`dataset`: the name of the open one, with which names of its models begin."""
+    names = _names(known, dataset)
     value = chosen.id if chosen and chosen.id in names else None
     key = _key(level.value, value)
     st.session_state[key] = value
@@ -85,6 +92,29 @@ def _menu(level: Level, label: str, known: Sequence[Item], chosen: Item | None) 
         on_change=_pick,
         args=(level, key),
     )
+
+
+def _names(known: Sequence[Item], dataset: str) -> dict[str, str]:
+    """Item id -> what a menu shows: long names by what tells them apart, where that is enough."""
+    whole = {item.id: _name(item) for item in known}
+    short = {item_id: shortened(name, dataset) for item_id, name in whole.items()}
+    counts = Counter(short.values())
+    return {i: name if counts[short[i]] > 1 else short[i] for i, name in whole.items()}
+
+
+def shortened(name: str, dataset: str) -> str:
+    """A name of at most `_FITS` characters.
+
+    Without the dataset, which stands beside it; then without the middle, since names of models and
+    splits differ at their ends.
+    """
+    if len(name) <= _FITS:
+        return name
+    rest = name.removeprefix(dataset).lstrip() or name
+    if len(rest) <= _FITS:
+        return rest
+    head = _FITS // 3
+    return f"{rest[:head].rstrip()}…{rest[head + 1 - _FITS :].lstrip()}"
 
 
 def _name(item: Item) -> str:

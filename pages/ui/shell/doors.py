@@ -14,7 +14,8 @@ def show(choice: Choice, place: Place) -> None:
     Why not Streamlit's own menu: it drops the parameters of the link, and knows pages, not doors.
     """
     last: dict[Door, Place] = st.session_state.setdefault(_STEPS, {})
-    last[door_of(place)] = place
+    if place is not Place.HEALTH:  # seldom visited, and no step of anything
+        last[door_of(place)] = place
     with st.sidebar, st.container(key="doors", gap=None):
         for door in MENU:
             target = last.get(door, FIRST[door])

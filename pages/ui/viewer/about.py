@@ -144,11 +144,11 @@ def of_upload(workspace: Workspace, upload: Upload, model: Model) -> ImageView:
     where = f"/{ImageKind.UPLOADS}/{upload.token}"
     full = f"{where}/full?{urlencode({'model': model.id})}"
     known = upload.predictions.get(model.id)
-    if upload.content is None or known is None:
+    if not upload.is_there or known is None:
         return ImageView(
             upload.token, upload.name, upload.name, "", "image", full, (1, 1), problem=GONE
         )
-    (item,) = prediction.decided(workspace, model, [known])
+    (item,) = [known] if upload.is_of_folder else prediction.decided(workspace, model, [known])
     if item.error is not None:
         return ImageView(
             upload.token,
@@ -201,9 +201,7 @@ def uploaded_view(upload: Upload, model: Model) -> bytes:
         NotFoundError: if its content is gone.
         UnreadableImageError: if it cannot be decoded.
     """
-    if upload.content is None:
-        raise NotFoundError("The image is no longer in memory.", GONE)
-    content: bytes = inference.call(whole_uploaded, upload.content, model.preprocess.levels)
+    content: bytes = inference.call(whole_uploaded, upload.load(), model.preprocess.levels)
     return content
 
 

@@ -159,7 +159,7 @@ async def _uploaded_image(request: Request) -> Response:
 
 async def _uploaded_thumbnail(request: Request) -> Response:
     def answer() -> bytes:
-        content = _content(_upload(request.path_params["token"]))
+        content = _upload(request.path_params["token"]).load()
         levels = _known_model(request).preprocess.levels
         small: bytes | None = inference.call(preview_uploaded, content, levels)
         if small is None:
@@ -238,7 +238,7 @@ def _source(request: Request) -> Path | bytes:
     """
     token = request.path_params.get("token")
     if token is not None:
-        return _content(_upload(token))
+        return _upload(token).load()
     return image_facts.image_file(open_workspace(), request.path_params["sample"])
 
 
@@ -247,12 +247,6 @@ def _upload(token: str) -> Upload:
     if upload is None:
         raise NotFoundError("There is no such image.", about.GONE)
     return upload
-
-
-def _content(upload: Upload) -> bytes:
-    if upload.content is None:
-        raise NotFoundError("The image is no longer in memory.", about.GONE)
-    return upload.content
 
 
 ROUTES = [

@@ -417,7 +417,7 @@ def test_a_waiting_job_says_what_it_waits_for(workspace):
         f"Waiting for the quality check of “{dataset.name}” (Comparing images, 40%)",
         f"Waiting for the quality check of “{dataset.name}” (Comparing images, 40%) and 1 more job",
     ]
-    assert waiting_in_words(jobs.Waiting(None, "", 0)) == "Waiting for a worker to start"
+    assert waiting_in_words(jobs.Waiting(None, "", 0)) == "Starting soon"
 
 
 def test_signs_of_life_and_the_time_left():

@@ -12,7 +12,7 @@ from core.domain.record import RecordedAction
 from core.domain.signoff import Seal
 from core.domain.stages.states import ReadVerdict
 from core.errors import ConfigError, NotFoundError
-from core.store import judgement, models
+from core.store import judgement
 from core.store.database import connect, transaction
 from core.store.stages.verdicts import save_verdict
 from core.workflows.inventory import Level, inventory
@@ -89,11 +89,6 @@ def test_stage_and_notes_by_the_command_line(workspace, two):
     }
     rows, _ = entries(workspace, actions=[RecordedAction.MODEL_NOTED])
     assert [(row.old, row.new) for row in rows] == [(None, "for the left camera")]
-    with connect(workspace) as db:
-        assert registry.version_numbers(models.list_models(db)) == {
-            "model-old": 1,
-            "model-new": 2,
-        }
 
 
 def test_single_images_are_remembered_and_found_by_any_of_their_words(workspace, two):
