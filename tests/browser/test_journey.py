@@ -206,7 +206,7 @@ def start_full_training(page: Page, app: App) -> str:
     datasets.save_preprocess(workspace, dataset.id, PreprocessConfig(image_size_px=64))
     # Long enough to be stopped, killed and resumed on any machine; it ends if nobody kills it.
     open_page(page, app, f"train?dataset={dataset.id}&set=recipe=full,epochs=100")
-    page.wait_for_selector(".st-key-set_full_epochs")
+    page.wait_for_selector(".st-key-start")
     click(page, "start")
     page.wait_for_url(re.compile(r"run=run-"))
     run_id: str = re.findall(r"run=(run-\w+)", page.url)[0]
