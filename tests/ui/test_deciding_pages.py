@@ -255,7 +255,7 @@ def test_a_sealed_test_set_stays_closed_on_every_page(
     made = make_dataset(workspace, sealed=True)
     add_model(made, "a", seed=1)
     add_model(made, "b", seed=2)
-    for file in ("results/operating_point.py", "results/compare.py", "signoff/plan.py"):
+    for file in ("results/operating_point.py", "results/compare.py"):
         app = open_page(file, workspace)
         assert not app.exception
         assert not app.error

@@ -28,6 +28,7 @@ OPEN_TO_ALL = {
     "people.end_sessions",
     "prediction.batch_rows",
     "record.verify",
+    "safer_threshold.safer",
     "sealing.file_changes",
     "thresholds.choose",
 }

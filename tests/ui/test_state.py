@@ -21,4 +21,4 @@ def test_equal_names_are_told_apart():
     assert page.selectbox[0].options == ["Marks full · just now", "Marks full · just now (2)"]
     page.run()
     assert page.text[0].value == "new"
-    assert page.query_params["run"] == ["new"]
+    assert page.query_params["run"] in ("new", ["new"])  # by version of Streamlit

@@ -20,7 +20,11 @@ from tests.ui.conftest import OpenPage
 
 @pytest.fixture
 def own(trained: Trained, tmp_path) -> Workspace:
-    return copy_of(trained.workspace, tmp_path / "own")
+    workspace = copy_of(trained.workspace, tmp_path / "own")
+    with connect(workspace) as db, transaction(db):
+        db.conn.execute("DELETE FROM openings")  # other tests have looked
+        db.conn.execute("DELETE FROM operating_points")
+    return workspace
 
 
 def test_a_model_is_released_by_its_gate_and_restored_by_one_click(
