@@ -80,9 +80,8 @@ def answer(
                 f"**{text.count(counts[Subset.TRAIN], 'image')}** of "
                 f"{text.count(len(dataset.class_names), 'class')}"
             )
+            st.caption(" · ".join(_facts(counts, split, train, seconds)))
             with st.container(horizontal=True, vertical_alignment="center"):
-                words = " · ".join(_facts(counts, split, train, seconds))
-                st.caption(words, width="content")
                 split_badges(split, is_doubted=is_doubted)
         fold = choose_fold(split) if split.folds else None
         if st.button(
