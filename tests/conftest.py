@@ -199,6 +199,15 @@ def copy_of(workspace: Workspace, root: Path) -> Workspace:
     return Workspace(root).create()
 
 
+def unseen_copy_of(workspace: Workspace, root: Path) -> Workspace:
+    """The same, as if nobody had looked at test results or chosen thresholds: other tests have."""
+    copy = copy_of(workspace, root)
+    with connect(copy) as db, transaction(db):
+        db.conn.execute("DELETE FROM openings")
+        db.conn.execute("DELETE FROM operating_points")
+    return copy
+
+
 @pytest.fixture(scope="session")
 def browser() -> Iterator["Browser"]:
     """Chromium for every test that needs one: a process can run Playwright only once."""

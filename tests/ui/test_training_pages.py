@@ -51,7 +51,7 @@ from core.workspace import Workspace
 from pages.training import setting_fields
 from pages.training.setting_fields import Asked, Defaults
 from pages.ui.places import Place
-from tests.conftest import Trained, copy_of
+from tests.conftest import Trained, copy_of, unseen_copy_of
 from tests.ui.conftest import OpenPage
 
 
@@ -388,8 +388,10 @@ def test_evaluate_says_that_validation_results_are_cross_validated(
     assert any("Cross-validated: the model was refitted" in item.value for item in app.markdown)
 
 
-def test_deleting_a_model_says_what_goes_with_it(open_page: OpenPage, trained: Trained) -> None:
-    app = open_page(Place.MODELS, trained.workspace)
+def test_deleting_a_model_says_what_goes_with_it(
+    open_page: OpenPage, trained: Trained, tmp_path
+) -> None:
+    app = open_page(Place.MODELS, unseen_copy_of(trained.workspace, tmp_path / "copy"))
     assert not app.exception
     assert any("no threshold yet" in m.value for m in app.markdown)
     app.button(key=f"delete_{trained.model.id}").click().run()
@@ -401,7 +403,7 @@ def test_deleting_a_model_says_what_goes_with_it(open_page: OpenPage, trained: T
 def test_a_model_tells_the_verdict_on_what_was_sealed_and_no_other(
     trained: Trained, tmp_path
 ) -> None:
-    workspace = copy_of(trained.workspace, tmp_path / "sealed")
+    workspace = unseen_copy_of(trained.workspace, tmp_path / "sealed")
     model = trained.model
 
     def standing():

@@ -13,18 +13,14 @@ from core.workflows.results import thresholds
 from core.workflows.use import history, models, prediction, registry
 from core.workspace import Workspace
 from pages.ui.places import Place
-from tests.conftest import Trained, copy_of
+from tests.conftest import Trained, unseen_copy_of
 from tests.made import add_model, make_dataset
 from tests.ui.conftest import OpenPage
 
 
 @pytest.fixture
 def own(trained: Trained, tmp_path) -> Workspace:
-    workspace = copy_of(trained.workspace, tmp_path / "own")
-    with connect(workspace) as db, transaction(db):
-        db.conn.execute("DELETE FROM openings")  # other tests have looked
-        db.conn.execute("DELETE FROM operating_points")
-    return workspace
+    return unseen_copy_of(trained.workspace, tmp_path / "own")
 
 
 def test_a_model_is_released_by_its_gate_and_restored_by_one_click(
