@@ -217,7 +217,7 @@ def _signed_off(state: StageState) -> str:
         StageReason.NO_THRESHOLD: f"“{name}” has no reject threshold yet.",
         StageReason.NO_CRITERIA: "Nothing says yet what a model must reach.",
         StageReason.NO_TEST_IMAGES: "The split has no test images to prove anything on.",
-        StageReason.READY_TO_SEAL: f"“{name}” is ready for its test: seal it first.",
+        StageReason.READY_TO_SEAL: f"The test of “{name}” is not sealed yet.",
         StageReason.SEALED: f"The test of “{name}” is sealed and not opened.",
         StageReason.SEAL_VOID: f"The seal is void: {changed} changed since.",
         StageReason.OPENED_WITHOUT_SEAL: "The test results were viewed without a seal.",

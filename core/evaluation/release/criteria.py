@@ -61,7 +61,8 @@ class ReleaseCriteria:
         for what, value in shares:
             if value is not None and not 0 <= value <= 1:
                 raise ConfigError(
-                    f"{what} of {100 * value:g}% is not possible.", "Choose a value from 0 to 100%."
+                    f"{what} of {100 * value:g}% is not possible.",
+                    "Choose a value from 0 to 100%; in a command from 0 to 1, such as 0.05 for 5%.",
                 )
         self._check_reviews()
         if not 0.5 <= self.confidence < 1:
