@@ -45,6 +45,7 @@ def test_a_run_is_set_up_watched_paused_resumed_and_compared(
     app: App, page: Page, trained: Trained
 ) -> None:
     open_page(page, app, f"train?dataset={trained.dataset.id}&set=recipe=full,epochs=40")
+    page.locator(".st-key-advanced summary").first.click()
     page.locator(".st-key-augmentation summary").click()
     pictures = page.locator(".st-key-augmentation img")
     expect(pictures.first).to_be_visible(timeout=LONG)
@@ -63,6 +64,7 @@ def test_a_run_is_set_up_watched_paused_resumed_and_compared(
     assert status_of(app, page) is JobStatus.COMPLETED
 
     open_page(page, app, f"train?dataset={trained.dataset.id}&set=recipe=full")
+    page.locator(".st-key-advanced summary").first.click()
     usual = page.locator(".st-key-set_full_epochs input")
     before = int(usual.input_value())
     page.locator(".st-key-preset").get_by_text("Fast").click()
