@@ -119,8 +119,8 @@ class _Curve:
         points = Space.points_of(task.features)
         self._task, self._folds = task, folds
         self._fits = [_fold_objective(points, task, held_out, on_step) for held_out in folds]
-        self._latest: list[Floats | None] = [None] * len(folds)
-        self._first = list(self._latest)
+        self._solved: list[list[Floats]] = [[] for _ in folds]  # one penalty after the other
+        self._first = self._solved
         self.losses: list[float] = []
 
     def downward(self) -> Iterator[JudgedPoint]:
@@ -130,11 +130,11 @@ class _Curve:
                 return
             yield self.point(10 ** (halves / 2))
             if halves == FIRST:
-                self._first = list(self._latest)
+                self._first = [list(solved) for solved in self._solved]
 
     def upward(self) -> Iterator[JudgedPoint]:
         """From above the first penalty to the strongest that is worth trying."""
-        self._latest, self.losses = list(self._first), self.losses[:1]
+        self._solved, self.losses = self._first, self.losses[:1]
         for halves in range(FIRST + 1, HIGHEST + 1):
             if keeps_rising(self.losses):
                 return
@@ -148,8 +148,9 @@ class _Curve:
 
         def judge(fold: int) -> None:
             fit, held_out = self._fits[fold], self._folds[fold]
-            solution = fit.minimum(penalty, self._latest[fold], slope)
-            self._latest[fold] = solution
+            solved = self._solved[fold]
+            solution = fit.minimum(penalty, _continued(solved), slope)
+            solved[:] = [*solved[-1:], solution]
             judged = fit.judged(solution, held_out, targets[held_out])
             confidences[held_out], losses[held_out] = judged
 
@@ -157,6 +158,20 @@ class _Curve:
         judged = judged_point(penalty, confidences, losses, self._folds)
         self.losses.append(judged.point.log_loss)
         return judged
+
+
+def _continued(solved: Sequence[Floats]) -> Floats | None:
+    """Where the next solution may be found, a step of the penalty further; None: anywhere.
+
+    The path is smooth, so it lies about as far from the latest as that from the one before it.
+    """
+    match solved:
+        case [before, latest]:
+            return 2 * latest - before
+        case [only]:
+            return only
+        case _:
+            return None
 
 
 def judged_point(

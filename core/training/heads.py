@@ -45,7 +45,6 @@ from core.training.linear_head import (
 
 HIDDEN_UNITS = 64
 _COMPONENTS = 256
-_ROWS_FOR_COMPONENTS = 1024  # enough to see them, and the products of more rows take seconds
 _STEPS = 200
 _MEMORY = 20
 # Exponents of 10 of the penalties. A hidden layer learns nothing from stronger ones, and each of
@@ -181,19 +180,9 @@ def _space(kind: HeadKind, features: Features) -> Space:
 
 def _components(space: Space) -> Space:
     """The largest principal components of a space, scaled alike so that their mean square is 1."""
-    points, basis = space.points, space.basis
-    if points.shape[1] > _COMPONENTS:
-        rows = np.linspace(0, len(points) - 1, min(len(points), _ROWS_FOR_COMPONENTS)).astype(int)
-        few = points[rows].astype(np.float64)
-        values, vectors = np.linalg.eigh(few @ few.T)
-        largest = slice(None, -_COMPONENTS - 1, -1)
-        length = np.sqrt(np.maximum(values[largest], 1e-9))
-        directions = (few.T @ vectors[:, largest] / length).astype(np.float32)  # [K, _COMPONENTS]
-        points = points @ directions
-        basis = directions if basis is None else basis @ directions
+    largest = slice(None, -_COMPONENTS - 1, -1)  # the axes of a space come from small to large
+    points, basis = space.points[:, largest], space.basis[:, largest]
     scale = np.float32(1 / max(float(np.sqrt(np.mean(points**2, dtype=np.float64))), 1e-9))
-    if basis is None:
-        basis = np.eye(points.shape[1], dtype=np.float32)
     return Space(points * scale, basis * scale, space.mean, space.deviation)
 
 

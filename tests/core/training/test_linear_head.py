@@ -11,8 +11,15 @@ from core.domain.configs.choices import ClassWeights, HeadKind
 from core.domain.configs.train import TrainConfig
 from core.domain.training import WITHOUT_CHOICE, chosen_penalty
 from core.errors import TrainingError
-from core.training.cross_validation import FOLDS, group_folds, judged_at, penalty_path
-from core.training.linear_head import HeadTask, Space, fit_head, image_weights
+from core.training import cross_validation
+from core.training.cross_validation import (
+    FOLDS,
+    group_folds,
+    judged_at,
+    judged_path,
+    penalty_path,
+)
+from core.training.linear_head import HeadTask, Objective, Space, fit_head, image_weights
 
 
 def _task(n=200, d=12, classes=3, *, seed=0, noise=1.0, counts=None) -> HeadTask:
@@ -276,3 +283,23 @@ def test_the_solver_needs_no_torch():
 
     code = "import sys, core.training.linear_head; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_path_along_the_principal_axes_takes_far_fewer_steps(monkeypatch):
+    # As of a network: features that are mixtures of fewer causes of very different strength.
+    rng = np.random.default_rng(0)
+    plain = _task(400, 120, 4, noise=2.0)
+    mixing = rng.normal(size=(120, 200)) * np.geomspace(1, 0.01, 120)[:, None]
+    task = replace(plain, features=(plain.features @ mixing).astype(np.float32))
+    steps, before = [], []
+    scaled = list(judged_path(task, on_step=lambda: steps.append(1)))
+    monkeypatch.setattr(Objective, "_scale", lambda self, penalty: np.ones(4 * (200 + 1)))
+    monkeypatch.setattr(
+        cross_validation, "_continued", lambda solved: solved[-1] if solved else None
+    )
+    plainly = list(judged_path(task, on_step=lambda: before.append(1)))
+    assert len(steps) < 0.65 * len(before)
+    for one, other in zip(scaled, plainly, strict=False):
+        exact = judged_at(task, one.point.penalty, on_step=lambda: None).point
+        off, off_before = (abs(p.point.log_loss - exact.log_loss) for p in (one, other))
+        assert off < max(0.2 * exact.standard_error, off_before)
