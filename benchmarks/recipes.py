@@ -1,12 +1,13 @@
 """Is every slower recipe at least as good as the faster one?
 
-    python benchmarks/recipes.py FOLDER [--seeds 5] [--staged 10] [--full 20]
+    python benchmarks/recipes.py FOLDER [--seeds 5] [--staged 10] [--full 20] [--flips]
 
 Imports the folder into a new workspace and, for each seed, splits it with look-alikes kept together
-and trains quick, staged and full through the command line, staged and full within so many minutes
-and otherwise with the settings that a new run has. Prints, counted by image on the test images:
-accuracy, macro recall, macro F1, log loss, and the seconds of the run; at the end the mean and the
-standard deviation over the seeds, and the differences to quick on the same splits.
+and trains quick, quick with tiles among what it compares, staged and full through the command line,
+staged and full within so many minutes (0: the epochs of the recipe) and otherwise with the settings
+that a new run has; --flips says that a flipped part is the same part. Prints, counted by image on
+the test images: accuracy, macro recall, macro F1, log loss, and the seconds of the run; at the end
+the mean and the standard deviation over the seeds, and the differences to quick on the same splits.
 """
 
 import argparse
@@ -59,9 +60,12 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--staged", type=float, default=10, help="minutes")
     parser.add_argument("--full", type=float, default=20, help="minutes")
+    parser.add_argument("--flips", action="store_true", help="a flipped part is the same part")
     arguments = parser.parse_args()
+    tiles = "auto_mirrored_tiles" if arguments.flips else "auto_tiles"
     recipes: dict[str, tuple[object, ...]] = {
         "quick": ("--recipe", "quick"),
+        "quick, tiles": ("--recipe", "quick", "--detail", tiles),
         "staged": ("--recipe", "staged", "--minutes", arguments.staged),
         "full": ("--recipe", "full", "--minutes", arguments.full),
     }
@@ -70,6 +74,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         workspace = Path(scratch)
         touchstone(workspace, "import", arguments.folder.resolve(), "--name", "set")
+        if arguments.flips:
+            flips = ("--flip-horizontal", "--flip-vertical", "--any-rotation")
+            touchstone(workspace, "orientation", "set", *flips)
         for seed in range(1, arguments.seeds + 1):
             options = ("--name", f"seed {seed}", "--seed", seed, "--group-by", "auto")
             split = touchstone(workspace, "split", "set", *options)
