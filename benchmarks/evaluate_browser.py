@@ -1,34 +1,37 @@
 """How long does the Evaluate page take from click to answer, in a real browser, when it is full?
 
     python benchmarks/evaluate_browser.py [--images 100000] [--classes 100] [--rounds 5]
+    python benchmarks/evaluate_browser.py --workspace WORKSPACE [--rounds 5]
 
 Starts the app with made-up predictions and clicks as a person does, with a pause before each click.
 Every line is one interaction, the median and the slowest of the rounds: first until what was asked
 for is on the screen, then until the page has come to rest. Heatmaps are not among it: the images
-do not exist.
+do not exist. With a workspace (copied), its newest model: a cell's images, the first image opened
+with its heatmap after the app has started, and the next ones.
 """
 
 import argparse
+import shutil
 import statistics
 import sys
 import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Locator, Page, sync_playwright
 
 PROJECT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(PROJECT))
 
 from benchmarks.evaluate_page import MODEL, make_workspace  # noqa: E402
-from tests.browser.conftest import App, free_port, launch  # noqa: E402
+from tests.browser.conftest import App, close_image, free_port, launch  # noqa: E402
 from tests.browser.test_journey import click_cell  # noqa: E402
 
 RESTS = '[data-testid="stApp"][data-test-script-state="notRunning"]'
-DRAWER = '[data-testid="stDialog"]'
-COUNT = '[data-testid="stMetricValue"]'
+VIEWER, TILE = "dialog.viewer", ".ts-images .tile"
 TABLE, IMAGES = '[data-testid="stDataFrame"]', '[data-testid="stBidiComponentIsolated"]'
 TABS = {
     "Classes": "[class*=st-key-class_table]",
@@ -49,14 +52,20 @@ class Clicks:
         self.page, self.pause_s = page, pause_s
         self.times: Times = defaultdict(list)
 
-    def time(self, what: str, act: Callable[[], object], seen: str) -> None:
-        """Act, and wait until this JavaScript expression is true, then until the page rests."""
+    def time(self, what: str, act: Callable[[], object], seen: str | Locator) -> None:
+        """Act, and wait until an expression of JavaScript is true or an element is to be seen.
+
+        After that, until the page rests.
+        """
         self.page.wait_for_selector(RESTS)
         time.sleep(self.pause_s)
         started = time.perf_counter()
         act()
-        # Why rarely: asking lays the page out anew, which would slow what is measured.
-        self.page.wait_for_function(f"() => {seen}", polling=40)
+        if isinstance(seen, str):
+            # Why rarely: asking lays the page out anew, which would slow what is measured.
+            self.page.wait_for_function(f"() => {seen}", polling=40)
+        else:
+            seen.first.wait_for()
         answered = time.perf_counter() - started
         self.page.wait_for_selector(RESTS)
         self.times[what].append((answered, time.perf_counter() - started))
@@ -98,7 +107,7 @@ def option(page: Page, name: str) -> Callable[[], None]:
     return page.get_by_role("option", name=name, exact=True).first.click
 
 
-def a_round(clicks: Clicks, images: int) -> None:
+def a_round(clicks: Clicks) -> None:
     page = clicks.page
     for name, shown in TABS.items():
         clicks.time(f"tab {name}", page.get_by_role("tab", name=name).click, there(shown))
@@ -127,40 +136,26 @@ def a_round(clicks: Clicks, images: int) -> None:
     ):
         unfold(page, '[class*="_order"]')
         clicks.time(order, option(page, order), first_tile(shown))
-    clicks.time("an image is opened", clicks.click(".ts-images .tile"), there(".st-key-exclude"))
-    clicks.time(
-        "the next image", clicks.click(".st-key-review_next button"), there(f"{DRAWER} p", "2 of")
-    )
-    clicks.time(
-        "it is marked as a limit sample",
-        clicks.click(".st-key-mark_limit_sample button"),
-        there('.st-key-mark_limit_sample [kind="primary"]'),
-    )
-    clicks.click(".st-key-mark_limit_sample button")()
-    page.wait_for_selector('.st-key-mark_limit_sample [kind="secondary"]')
-    page.mouse.move(1270, 890)  # away from the tooltip of what was clicked last
-    wanted = page.locator(f'{DRAWER} [class*="st-key-class_"] input').first
-    # Another one in every round: the image has the last one by now.
-    name = f"class {len(clicks.times['a image is opened']):03d}"
-    wanted.fill(name)
-    wanted.press("Enter")
-    page.wait_for_selector(".st-key-give_class button:not([disabled])")
-    clicks.time(
-        "it gets another class, the counts follow",
-        clicks.click(".st-key-give_class button"),
-        there(".st-key-recent_edit", f"→ {name}"),
-    )
-    clicks.time(
-        "it is excluded, the counts follow",
-        clicks.click(".st-key-exclude button"),
-        there(COUNT, f"{images - 1:,}"),
-    )
-    page.keyboard.press("Escape")
-    clicks.time(
-        "that is undone, the counts follow",
-        clicks.click(".st-key-undo button"),
-        there(COUNT, f"{images:,}"),
-    )
+    clicks.time("an image is opened", clicks.click(TILE), page.locator(VIEWER))
+    walk = partial(page.keyboard.press, "ArrowRight")
+    clicks.time("the next image", walk, page.locator(VIEWER, has_text="2 of"))
+    close_image(page)
+
+
+def a_real_round(clicks: Clicks, app: App) -> None:
+    """The images of a cell and their heatmaps, in an app that has just been started."""
+    page = clicks.page
+    page.goto(f"{app.url}/evaluate?subset=validation")
+    page.wait_for_selector(".heatmaplayer")
+    head = page.locator(".st-key-gallery_head", has_text="correct")
+    clicks.time("a cell of the matrix", lambda: click_cell(page, 0, 0), head)
+    shown = page.locator(f'{VIEWER}[data-heat="shown"]')
+    clicks.time("the first image with its heatmap", clicks.click(TILE), shown)
+    walk = partial(page.keyboard.press, "ArrowRight")
+    for place in ("2 of", "3 of", "4 of"):
+        both = shown.filter(has_text=place)
+        clicks.time("the next one with its heatmap", walk, both)
+    close_image(page)
 
 
 def main() -> None:
@@ -169,20 +164,30 @@ def main() -> None:
     parser.add_argument("--classes", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--pause", type=float, default=4, help="seconds of looking before a click")
+    parser.add_argument("--workspace", type=Path, help="a real one, for cells and heatmaps")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         app = App(Path(folder) / "workspace", free_port())
-        make_workspace(app.workspace, asked.images, asked.classes)
-        app.start()
+        if asked.workspace:
+            shutil.copytree(asked.workspace, app.workspace)
+        else:
+            make_workspace(app.workspace, asked.images, asked.classes)
+        page = launch(playwright).new_page(viewport={"width": 1280, "height": 900})
+        page.set_default_timeout(60_000)
+        clicks = Clicks(page, asked.pause)
         try:
-            page = launch(playwright).new_page(viewport={"width": 1280, "height": 900})
-            page.set_default_timeout(60_000)
-            page.goto(f"{app.url}/evaluate?model={MODEL}")
-            page.locator(".st-key-show_test button").first.click()
-            page.wait_for_selector(".heatmaplayer")
-            clicks = Clicks(page, asked.pause)
+            app.start()
+            if not asked.workspace:
+                page.goto(f"{app.url}/evaluate?model={MODEL}")
+                page.wait_for_selector(".heatmaplayer")
             for number in range(asked.rounds):
-                a_round(clicks, asked.images)
+                if not asked.workspace:
+                    a_round(clicks)
+                elif number:
+                    app.stop()
+                    app.start()
+                if asked.workspace:
+                    a_real_round(clicks, app)
                 print(f"round {number + 1} of {asked.rounds}", file=sys.stderr, flush=True)
         finally:
             app.stop()
