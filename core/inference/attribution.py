@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Maps = NDArray[np.float32]
-_MIRRORED = 2  # views
+_MIRRORED, _TURNED = 2, 4  # views
 
 
 def evidence(
@@ -21,8 +21,8 @@ def evidence(
 
     Args:
         stages: maps [V, D_k, h_k, w_k] of each stage: of the image; of it and its mirror image,
-            whose features are averaged; or of it and its quarters, row by row, of whose features
-            the largest count.
+            whose features are averaged; of it turned by 0, 90, 180 and 270 degrees; or of it and
+            its quarters, row by row. Of turned images and quarters the largest features count.
         weight: of the class, [2 * sum of D_k]: of each stage the means, then the maxima.
         finer: cells in each direction for one of the last stage, and of its quarters where there
             are some; lower stages say where in it their part lies.
@@ -35,7 +35,7 @@ def evidence(
         )
         mean: NDArray[np.float32] = np.mean([own, other[:, ::-1]], axis=0, dtype=np.float32)
         return mean
-    fine = finer if views == 1 else 2 * finer
+    fine = finer if views in (1, _TURNED) else 2 * finer
     total = np.zeros((fine * high, fine * wide))
     start = 0
     for maps in stages:
@@ -43,7 +43,10 @@ def evidence(
         of_means, of_maxima = weight[start : start + width], weight[start + width :][:width]
         parts = _divided(maps, of_means, of_maxima)  # [V, h, w]
         total += _spread(parts[0], total.shape)
-        if views > 1:
+        if views == _TURNED:
+            for turns in range(1, views):
+                total += _spread(np.rot90(parts[turns], -turns), total.shape)
+        elif views > 1:
             total += _spread(np.block([[parts[1], parts[2]], [parts[3], parts[4]]]), total.shape)
         start += 2 * width
     return total.astype(np.float32)

@@ -16,7 +16,8 @@ class StageFeatures(PixelFeatures):
     """Uint8 pixels [B, P, P, 3] to means and maxima of the maps of several stages [B, D].
 
     Order: of the last maps the means, then the maxima; then the same of each stage, from the last
-    to the first. Mirrored, each feature is the mean of the image and its mirror image. With tiles,
+    to the first. Mirrored, each feature is the mean of the image and its mirror image; turned, the
+    largest of the image turned by 0, 90, 180 and 270 degrees, counterclockwise. With tiles,
     P is twice the side that the network sees: it sees the whole image at half of its resolution and
     the four quarters at the full one, and each feature is the largest of the five views.
     """
@@ -43,7 +44,7 @@ class StageFeatures(PixelFeatures):
                 return features
             case Detail.MIRRORED:
                 return features.view(self.detail.views, -1, features.shape[1]).mean(0)
-            case Detail.TILES:
+            case Detail.TURNED | Detail.TILES:
                 return features.view(self.detail.views, -1, features.shape[1]).amax(0)
             case _:
                 assert_never(self.detail)
@@ -56,6 +57,9 @@ class StageFeatures(PixelFeatures):
                 return images
             case Detail.MIRRORED:
                 return torch.cat([images, images.flip(3)])
+            case Detail.TURNED:
+                across = images.transpose(2, 3)
+                return torch.cat([images, across.flip(2), images.flip((2, 3)), across.flip(3)])
             case Detail.TILES:
                 side = images.shape[2] // 2
                 rows = images[:, :, :side], images[:, :, side:]
@@ -111,7 +115,7 @@ def features_module(
     match detail:
         case Detail.WHOLE:
             return PixelFeatures(network, mean, std)
-        case Detail.STAGES | Detail.MIRRORED | Detail.TILES:
+        case Detail.STAGES | Detail.MIRRORED | Detail.TURNED | Detail.TILES:
             return StageFeatures(network, mean, std, detail)
         case Detail.PLACES:
             return PlaceFeatures(network, mean, std)

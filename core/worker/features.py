@@ -26,6 +26,7 @@ from core.errors import TrainingError
 from core.inference.runtime import FeatureRuntime, backbone_digest, chunks, open_runtime
 from core.models.backbone import Backbone, load_backbone
 from core.models.catalog import Network
+from core.training.pixel_views import PixelView
 from core.worker.session import JobSession
 
 if TYPE_CHECKING:
@@ -180,15 +181,15 @@ def dataset_features(
     source: FeatureSource,
     *,
     report: Report | None = None,
-    mirrored: bool = False,
+    view: PixelView = PixelView.PLAIN,
 ) -> NDArray[np.float32]:
     """Features [N, D] in the order of the pixel rows, from the cache or computed now.
 
-    Those of the mirror images where `mirrored`. Rows that are not wanted or could not be read are
-    0 or from an earlier computation.
+    Those of one view. Rows that are not wanted or could not be read are 0 or from an earlier
+    computation.
     """
     width = source.features(np.asarray(pixels.rows[:1])).shape[1]
-    ending = "-mirrored" if mirrored else ""
+    ending = f"-{view}" if view else ""
     bank = open_row_cache(
         session.workspace.features / f"{pixels.folder.name}-{source.key[:16]}{ending}",
         (len(pixels.state), width),
@@ -202,7 +203,7 @@ def dataset_features(
     for part in chunks(len(todo), _FEATURE_ROWS):
         positions = todo[part]
         rows = np.asarray(pixels.rows[positions])
-        bank.rows[positions] = source.features(rows[:, :, ::-1] if mirrored else rows)
+        bank.rows[positions] = source.features(view.of(rows))
         bank.mark(positions, READY)
         report(done + part.stop, len(usable))
     return np.asarray(bank.rows, dtype=np.float32)

@@ -6,6 +6,7 @@ from core.domain.configs.augment import AugmentConfig
 from core.domain.configs.choices import DetailChoice, OptimizerName, Recipe, ScheduleName
 from core.domain.configs.preprocess import PreprocessConfig
 from core.domain.configs.train import TrainConfig
+from core.domain.datasets import Orientation
 from core.domain.depth import LEVEL_SETTINGS
 from core.domain.settings import Setting, Value, settings_of
 from core.domain.training import TrainingRun
@@ -82,18 +83,27 @@ def recipe_is_trained(recipe: Recipe) -> bool:
             assert_never(recipe)
 
 
-def trained_detail(train: TrainConfig) -> DetailChoice:
-    """The detail level below which a network is trained on.
+def acting_detail(train: TrainConfig, orientation: Orientation) -> DetailChoice:
+    """The detail levels of a run: with the views that show the same part, as far as it trains them.
 
     Raises:
-        ConfigError: if it was told, and cannot be trained.
+        ConfigError: if a level was told below which a network cannot be trained.
     """
-    if train.detail is DetailChoice.TILES:
+    detail = train.detail
+    if orientation.rotate_quarter and not recipe_is_trained(train.recipe):
+        return detail.with_turned
+    if orientation.flip_horizontal:
+        detail = detail.with_mirrored
+    return _trained_detail(detail) if recipe_is_trained(train.recipe) else detail
+
+
+def _trained_detail(detail: DetailChoice) -> DetailChoice:
+    if detail in (DetailChoice.TILES, DetailChoice.TURNED):
         raise ConfigError(
-            "Tiles are a detail level of the recipe quick: a network is not trained on quarters.",
+            f"The detail {detail} is for the recipe quick: a network is not trained on it.",
             "Choose the detail auto or stages, or the recipe quick.",
         )
-    return train.detail.trained
+    return detail.trained
 
 
 def acting_settings(

@@ -117,13 +117,15 @@ class Detail(StrEnum):
 
     The last layer's means over the whole image; means and maxima of several stages of the network;
     the same, the mean of the image and its mirror image; the same as stages, the largest of the
-    whole image and of its four quarters at twice the resolution; the middle stages place by place,
-    for models that only know good images.
+    image turned by 0, 90, 180 and 270 degrees; the largest of the whole image and of its four
+    quarters at twice the resolution; the middle stages place by place, for models that only know
+    good images.
     """
 
     WHOLE = "whole"
     STAGES = "stages"
     MIRRORED = "mirrored"
+    TURNED = "turned"
     TILES = "tiles"
     PLACES = "places"
 
@@ -144,6 +146,7 @@ class Detail(StrEnum):
             Detail.WHOLE: 1,
             Detail.STAGES: 1,
             Detail.MIRRORED: 2,
+            Detail.TURNED: 4,
             Detail.TILES: 5,
             Detail.PLACES: 1,
         }[self]
@@ -154,16 +157,19 @@ class DetailChoice(StrEnum):
 
     Auto compares what one pass of the network over the whole image gives; auto_tiles compares
     tiles as well, which take five passes over more pixels. Mirror images are compared only where a
-    flipped part is the same part.
+    flipped part is the same part, and turned ones, which take their place, where a turned one is.
     """
 
     AUTO = "auto"
     AUTO_MIRRORED = "auto_mirrored"
     AUTO_TILES = "auto_tiles"
     AUTO_MIRRORED_TILES = "auto_mirrored_tiles"
+    AUTO_TURNED = "auto_turned"
+    AUTO_TURNED_TILES = "auto_turned_tiles"
     WHOLE = "whole"
     STAGES = "stages"
     MIRRORED = "mirrored"
+    TURNED = "turned"
     TILES = "tiles"
 
     @property
@@ -178,10 +184,15 @@ class DetailChoice(StrEnum):
                 return Detail.WHOLE, Detail.STAGES, Detail.TILES
             case DetailChoice.AUTO_MIRRORED_TILES:
                 return Detail.WHOLE, Detail.STAGES, Detail.MIRRORED, Detail.TILES
+            case DetailChoice.AUTO_TURNED:
+                return Detail.WHOLE, Detail.STAGES, Detail.TURNED
+            case DetailChoice.AUTO_TURNED_TILES:
+                return Detail.WHOLE, Detail.STAGES, Detail.TURNED, Detail.TILES
             case (
                 DetailChoice.WHOLE
                 | DetailChoice.STAGES
                 | DetailChoice.MIRRORED
+                | DetailChoice.TURNED
                 | DetailChoice.TILES
             ):
                 return (Detail(self.value),)
@@ -194,6 +205,8 @@ class DetailChoice(StrEnum):
         without = {
             DetailChoice.AUTO_TILES: DetailChoice.AUTO,
             DetailChoice.AUTO_MIRRORED_TILES: DetailChoice.AUTO_MIRRORED,
+            DetailChoice.AUTO_TURNED: DetailChoice.AUTO,
+            DetailChoice.AUTO_TURNED_TILES: DetailChoice.AUTO,
         }
         return without.get(self, self)
 
@@ -207,11 +220,23 @@ class DetailChoice(StrEnum):
         return both.get(self, self)
 
     @property
+    def with_turned(self) -> "DetailChoice":
+        """What to compare where a turned part is the same part."""
+        both = {
+            DetailChoice.AUTO: DetailChoice.AUTO_TURNED,
+            DetailChoice.AUTO_MIRRORED: DetailChoice.AUTO_TURNED,
+            DetailChoice.AUTO_TILES: DetailChoice.AUTO_TURNED_TILES,
+            DetailChoice.AUTO_MIRRORED_TILES: DetailChoice.AUTO_TURNED_TILES,
+        }
+        return both.get(self, self)
+
+    @property
     def with_tiles(self) -> "DetailChoice":
         """What to compare where fine defects are looked for."""
         both = {
             DetailChoice.AUTO: DetailChoice.AUTO_TILES,
             DetailChoice.AUTO_MIRRORED: DetailChoice.AUTO_MIRRORED_TILES,
+            DetailChoice.AUTO_TURNED: DetailChoice.AUTO_TURNED_TILES,
         }
         return both.get(self, self)
 

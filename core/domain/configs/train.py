@@ -321,9 +321,9 @@ class LearningConfig:
     detail: DetailChoice = setting(
         DetailChoice.WHOLE,
         "Detail",
-        "Whole: the image as one. Stages: also small spots. Mirrored: also the mirror image, twice "
-        "as slow. Tiles: also quarters, 5 times as slow. Auto compares by cross-validation; "
-        "mirrored only where a flipped part is the same part.",
+        "Whole: the image as one. Stages: also small spots. Mirrored, turned, tiles: its mirror "
+        "image, quarter turns or quarters too; 2, 4 or 5 times as slow. Auto compares by "
+        "cross-validation; mirrored and turned only where allowed.",
         group=SettingGroup.LAST_LAYER,
     )
     head: HeadChoice = setting(

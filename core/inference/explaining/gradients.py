@@ -150,13 +150,16 @@ class _Score(nn.Module):
 
 
 def _whole(views: Heat) -> Heat:
-    """The maps [V, h, w] of all views as one: of the image, its mirror image or its quarters."""
+    """The maps [V, h, w] of all views as one: of the image, mirrored, turned, or its quarters."""
     if len(views) == 1:
         single: Heat = views[0]
         return single
     if len(views) == 2:
         mirrored: Heat = views[0] + views[1][:, ::-1]
         return mirrored
+    if len(views) == 4:
+        turned: Heat = np.sum([np.rot90(view, -turns) for turns, view in enumerate(views)], axis=0)
+        return turned
     quarters = np.block([[views[1], views[2]], [views[3], views[4]]])
     whole: Heat = interpolated(views[0], len(quarters)) + quarters
     return whole

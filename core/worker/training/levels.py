@@ -9,7 +9,7 @@ they are for it.
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,8 +25,15 @@ from core.store import runs
 from core.store.database import connect
 from core.training.cross_validation import JudgedPoint, judged_at, judged_path
 from core.training.linear_head import HeadTask, image_weights
+from core.training.pixel_views import pixel_views, put_together
 from core.training.trials import Gain, gain_of, macro_recall, worth_more
-from core.worker.features import FeatureSource, Report, dataset_features, dataset_pixels, reporter
+from core.worker.features import (
+    FeatureSource,
+    Report,
+    dataset_features,
+    dataset_pixels,
+    reporter,
+)
 from core.worker.session import JobSession, StopRequested
 from core.worker.training.data import TrainingData, comparing_passes
 
@@ -192,13 +199,15 @@ class _Search:
             if width:
                 both = dataset_features(session, cache, wanted, stages, report=report)
                 return both[:, :width]
-        if detail is Detail.MIRRORED:
+        if views := pixel_views(detail):
             stages = self._source(Detail.STAGES)  # the plain ones are there after a comparison
-            half = partial(dataset_features, session, cache, wanted, stages)
-            plain = half(report=lambda done, total: report(done, 2 * total))
-            other = half(report=lambda done, total: report(total + done, 2 * total), mirrored=True)
-            mean: NDArray[np.float32] = (plain + other) / np.float32(2)
-            return mean
+            seen = [
+                dataset_features(
+                    session, cache, wanted, stages, report=_share(report, i, len(views)), view=view
+                )
+                for i, view in enumerate(views)
+            ]
+            return put_together(detail, seen)
         return dataset_features(session, cache, wanted, source, report=report)
 
     def _gain(self, level: ChosenLevel) -> Gain | None:
@@ -303,6 +312,11 @@ def head_task(data: TrainingData, features: NDArray[np.float32]) -> HeadTask:
 def some_rows(cache: RowCache) -> NDArray[np.uint8]:
     """The pixels of the first readable images."""
     return np.asarray(cache.rows[np.flatnonzero(cache.ready)[:_TIMED_ROWS]], np.uint8)
+
+
+def _share(report: Report, part: int, parts: int) -> Report:
+    """Reports one of several equal parts of the work."""
+    return lambda done, total: report(part * total + done, parts * total)
 
 
 def begins_with(wide: NDArray[np.float32], narrow: NDArray[np.float32]) -> int:

@@ -333,6 +333,8 @@ def _detail_in_words(detail: Detail) -> str:
             return "several stages of the network"
         case Detail.MIRRORED:
             return "several stages of the network, mean of the image and its mirror image"
+        case Detail.TURNED:
+            return "several stages of the network, the largest of the image turned by quarter turns"
         case Detail.TILES:
             return "several stages of the network, of the image and its four quarters"
         case Detail.PLACES:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from core.domain.configs.acting import recipe_is_trained, trained_detail
+from core.domain.configs.acting import acting_detail, recipe_is_trained
 from core.domain.configs.augment import AugmentConfig
 from core.domain.configs.choices import Recipe
 from core.domain.configs.preprocess import PreprocessConfig
@@ -199,10 +199,7 @@ def checked_run(
             "Choose a built-in network (EfficientNet-Lite), or put "
             f"{network.name}.safetensors into {workspace.weights}.",
         )
-    if orientation_of(workspace, dataset_id).flip_horizontal:
-        train = replace(train, detail=train.detail.with_mirrored)
-    if recipe_is_trained(train.recipe):
-        train = replace(train, detail=trained_detail(train))
+    train = replace(train, detail=acting_detail(train, orientation_of(workspace, dataset_id)))
     config = preprocess or default_preprocess(workspace, dataset_id, train.network)
     check_size(network, config.image_size_px)
     if train.recipe is Recipe.QUICK:

@@ -19,7 +19,7 @@ def network():
     return build_network("tf_efficientnet_lite0", 2).eval()
 
 
-@pytest.mark.parametrize("detail", [Detail.MIRRORED, Detail.TILES])
+@pytest.mark.parametrize("detail", [Detail.MIRRORED, Detail.TURNED, Detail.TILES])
 def test_fast_runtime_torch_and_heatmap_agree_on_what_the_model_saw(network, detail, tmp_path):
     module = features_module(network, (0.5,) * 3, (0.5,) * 3, detail)
     side = SIDE * detail.scale
@@ -32,6 +32,9 @@ def test_fast_runtime_torch_and_heatmap_agree_on_what_the_model_saw(network, det
     if detail is Detail.MIRRORED:
         mirrored = fast.features(np.ascontiguousarray(pixels[:, :, ::-1]))
         assert mirrored == pytest.approx(features, abs=1e-5)
+    if detail is Detail.TURNED:
+        turned = fast.features(np.ascontiguousarray(np.rot90(pixels, 1, (1, 2))))
+        assert turned == pytest.approx(features, abs=1e-5)
     maps = fast.stage_maps(pixels[0])
     for ours, theirs in zip(maps, slow.stage_maps(pixels[0]), strict=True):
         assert np.abs(ours - theirs).max() <= 1e-4 * np.abs(theirs).max()
@@ -51,3 +54,13 @@ def test_a_maximum_counts_where_it_lies_and_in_the_view_that_gave_it():
     maps[0] = 2.0
     even = evidence([maps], np.array([1.0, 0.0], np.float32))
     assert even == pytest.approx(np.full((4, 4), 2.0 / 16))
+
+
+@pytest.mark.parametrize("turns", range(4))
+def test_a_maximum_of_a_turned_view_counts_where_it_lies_in_the_image(turns):
+    spot = np.zeros((2, 2), np.float32)
+    spot[0, 1] = 4.0  # upper right
+    maps = np.zeros((4, 1, 2, 2), np.float32)
+    maps[turns, 0] = np.rot90(spot, turns)  # as the network sees it in this view
+    shares = evidence([maps], np.array([0.0, 1.0], np.float32))
+    assert shares == pytest.approx(0.25 + 0.75 * spot)  # its mean of 1 is spread evenly

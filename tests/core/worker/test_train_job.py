@@ -69,7 +69,7 @@ def test_a_model_with_tiles_and_a_hidden_layer_is_used_as_it_was_trained(trained
         preprocess=trained.run.run.preprocess,
         name="compared",
     )
-    mirrored, told = (
+    mirrored, turned, told = (
         runs.start_training(
             copy,
             trained.dataset.id,
@@ -79,13 +79,14 @@ def test_a_model_with_tiles_and_a_hidden_layer_is_used_as_it_was_trained(trained
         )
         for detail, head in (
             (DetailChoice.MIRRORED, HeadChoice.MEANS),
+            (DetailChoice.TURNED, HeadChoice.LINEAR),
             (DetailChoice.TILES, HeadChoice.MLP),
         )
     )
     assert compared.run.train.detail is DetailChoice.AUTO_MIRRORED_TILES
     ends = [
         jobs.wait(copy, view.job.id, on_change=lambda _: None)
-        for view in (compared, mirrored, told)
+        for view in (compared, mirrored, turned, told)
     ]
     trials = runs.detail_trials(copy, compared.run.id)
     assert [trial.detail for trial in trials] == list(DetailChoice.AUTO_MIRRORED_TILES.levels)
@@ -96,9 +97,10 @@ def test_a_model_with_tiles_and_a_hidden_layer_is_used_as_it_was_trained(trained
     assert sum(trial.is_chosen for trial in heads) == 1
     assert (heads[0].gain, heads[1].gain is None) == (None, False)
     assert last_layers.head_trials(copy, told.run.id) == []
-    mirror = models.find_model(copy, str(ends[1].result["model_id"]))
-    _assert_predicts_what_was_stored(copy, mirror)
-    model = models.find_model(copy, str(ends[2].result["model_id"]))
+    for end in ends[1:3]:
+        views = models.find_model(copy, str(end.result["model_id"]))
+        _assert_predicts_what_was_stored(copy, views)
+    model = models.find_model(copy, str(ends[3].result["model_id"]))
     assert model.preprocess.image_size_px == 2 * IMAGE_PX
     assert told.run.preprocess.image_size_px == IMAGE_PX
     file = models.exported_bundle(copy, model)

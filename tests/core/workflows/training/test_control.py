@@ -10,8 +10,9 @@ from typer.testing import CliRunner
 
 from core.cli.app import app
 from core.domain.configs.augment import AugmentConfig
-from core.domain.configs.choices import Recipe
+from core.domain.configs.choices import DetailChoice, Recipe
 from core.domain.configs.train import TrainConfig, recipe_defaults
+from core.domain.datasets import Orientation
 from core.domain.jobs import JobKind, JobStatus, device_lane
 from core.domain.training import CheckpointKind, RunState
 from core.errors import ConfigError, TrainingError
@@ -21,6 +22,7 @@ from core.models.kept_epochs import KeptEpochs
 from core.store import jobs, runs
 from core.store.database import connect, transaction
 from core.worker.launcher import lane_lock
+from core.workflows.data import datasets
 from core.workflows.training import control
 from core.workflows.training import runs as run_actions
 from core.workflows.use import models
@@ -186,3 +188,38 @@ def test_what_cannot_be_continued_or_started_from_is_refused(trained):
         run_actions.start_training(trained.workspace, trained.dataset.id, other)
     assert device_lane("cuda:1") != JobKind.TRAIN.lane
     assert JobStatus.PAUSED not in [s for s in JobStatus if s.is_active]
+
+
+@pytest.mark.parametrize(
+    ("answers", "quick", "staged"),
+    [
+        (Orientation(rotate_quarter=True), DetailChoice.AUTO_TURNED, DetailChoice.AUTO),
+        (
+            Orientation(flip_horizontal=True, rotate_quarter=True),
+            DetailChoice.AUTO_TURNED,
+            DetailChoice.AUTO_MIRRORED,
+        ),
+        (
+            Orientation(flip_horizontal=True),
+            DetailChoice.AUTO_MIRRORED,
+            DetailChoice.AUTO_MIRRORED,
+        ),
+        (Orientation(), DetailChoice.AUTO, DetailChoice.AUTO),
+    ],
+)
+def test_a_run_compares_the_views_that_show_the_same_part(waiting, trained, answers, quick, staged):
+    # A network is not trained on turned views; where it may be flipped, flips are learned.
+    datasets.save_orientation(waiting, trained.dataset.id, answers)
+    for recipe, expected in ((Recipe.QUICK, quick), (Recipe.STAGED, staged)):
+        train = recipe_defaults(recipe, trained.run.run.train.network)
+        train = replace(train, detail=DetailChoice.AUTO, device="cpu")
+        view = run_actions.start_training(waiting, trained.dataset.id, train)
+        assert view.run.train.detail is expected
+
+
+def test_turned_views_cannot_be_trained_on(waiting, trained):
+    train = replace(
+        recipe_defaults(Recipe.FULL, trained.run.run.train.network), detail=DetailChoice.TURNED
+    )
+    with pytest.raises(ConfigError, match="detail turned is for the recipe quick"):
+        run_actions.start_training(waiting, trained.dataset.id, train)
