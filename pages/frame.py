@@ -9,7 +9,7 @@ from core.workflows.inventory import inventory
 from pages.ui import components, context, errors, state
 from pages.ui.people import session
 from pages.ui.places import MENU, Place, door_of
-from pages.ui.shell import bar, doors, problems, signed_in
+from pages.ui.shell import bar, doors, missing, problems, signed_in
 from pages.ui.viewer import dialog
 
 ASSETS = Path(__file__).parent / "ui" / "assets"
@@ -36,7 +36,8 @@ pages = {
 }
 page = st.navigation(list(pages.values()), position="hidden")
 place = next(place for place in pages if pages[place] is page)
-st.set_page_config(page_title=f"{page.title} · Touchstone")
+asked = missing.asked_for(place)
+st.set_page_config(page_title=f"{page.title if asked is None else 'Page not found'} · Touchstone")
 
 with errors.shown():
     choice = context.read(inventory(state.workspace()), place)
@@ -44,8 +45,8 @@ with errors.shown():
     doors.show(choice, place)
     signed_in.show(state.workspace())
     bar.show(state.workspace(), choice, place)
-    address = choice.link if choice.problem is None else None
-    door = list(MENU).index(door_of(place))
+    address = missing.kept(choice.link, asked) if choice.problem is None else None
+    door = list(MENU).index(door_of(place)) if asked is None else None
     with st.container(key="frame_parts"):
         components.frame(address, bar.tips(choice), door=door)
         dialog.mount()
@@ -53,5 +54,7 @@ with errors.shown():
         problems.say_exposed()
     problems.say_settings(state.workspace())
     problems.say_second_app(state.workspace())
-    if choice.problem is None or not problems.stops(choice.problem, place):
+    if asked is not None:
+        missing.show(asked, choice)
+    elif choice.problem is None or not problems.stops(choice.problem, place):
         page.run()

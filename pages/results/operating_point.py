@@ -79,7 +79,7 @@ def chooser(workspace: Workspace, model: Model) -> None:
         with promise:
             threshold_goal.show(basis, _on_test(workspace, model, saved), confidence)
     with answer:
-        left, right = st.columns([5, 2], gap="large", vertical_alignment="center")
+        left, right = st.columns([7, 3], gap="medium", vertical_alignment="center")
         with left:
             _answer(basis, _on_test(workspace, model, saved), confidence)
         with right:
@@ -323,9 +323,9 @@ def _keep(
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="right"):
         threshold_form.confidence_box(compact=True)
         st.button(
-            "Save threshold",
+            "Saved" if is_saved else "Save threshold",
             type="secondary" if is_saved else "primary",
-            icon=":material/save:",
+            icon=":material/check:" if is_saved else ":material/save:",
             key="save_rule",
             on_click=_save,
             args=(workspace, basis, confidence),
@@ -335,22 +335,22 @@ def _keep(
                 disabled=is_saved,
             ),
         )
-        if is_saved:
-            _next(basis.judged.model)
-    if saved is None:
-        st.caption("None saved: the predicted class decides.", text_alignment="right")
-    else:
-        st.caption(
-            f"Saved {text.when(saved.saved_at)}",
-            text_alignment="right",
-            help=text.plain(point_in_words(saved.point)),
-        )
+    _below_save(basis.judged.model, saved, is_saved=is_saved)
     if saved is not None and saved.verdicts != basis.judged.verdicts:
         st.warning("The verdicts of the classes have changed since. Save the threshold again.")
 
 
-def _next(model: Model) -> None:
-    if st.button("Next: sign-off", type="primary", icon=":material/verified:", key="next_signoff"):
+def _below_save(model: Model, saved: DecisionRule | None, *, is_saved: bool) -> None:
+    """One row, whatever is saved: the page below keeps its place when somebody saves."""
+    row = st.container(horizontal=True, horizontal_alignment="right", vertical_alignment="center")
+    if saved is None:
+        row.caption("None saved: the predicted class decides.", text_alignment="right")
+        return
+    rule = text.plain(point_in_words(saved.point))
+    row.caption(f"Saved {text.when(saved.saved_at)}", text_alignment="right", help=rule)
+    if is_saved and row.button(
+        "Next: sign-off", type="primary", icon=":material/verified:", key="next_signoff"
+    ):
         st.switch_page(Place.SIGN_OFF, query_params={"model": model.id})
 
 

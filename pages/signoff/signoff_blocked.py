@@ -7,7 +7,7 @@ import streamlit as st
 from core.workflows.signoff.obstacles import Obstacle, obstacle_in_words
 from core.workflows.signoff.seal_changes import SignOff
 from pages.ui import text
-from pages.ui.places import Place
+from pages.ui.places import Place, to_verdicts
 
 
 def show(standing: SignOff, obstacle: Obstacle) -> None:
@@ -32,7 +32,7 @@ def advice(standing: SignOff, obstacle: Obstacle) -> None:
                     Place.DATASETS,
                     label="Set the verdicts",
                     icon=Place.DATASETS.icon,
-                    query_params={**dataset, "tab": "Classes"},
+                    query_params=to_verdicts(standing.dataset.id),
                 )
             case Obstacle.NO_DEFECTIVE | Obstacle.NO_GOOD | Obstacle.EMPTY_CLASS:
                 st.page_link(

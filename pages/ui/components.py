@@ -89,14 +89,14 @@ class Tile:
     outline: tuple[float, float, float, float] | None = None
 
 
-def frame(address: Mapping[str, str] | None, tips: Mapping[str, str], *, door: int) -> None:
+def frame(address: Mapping[str, str] | None, tips: Mapping[str, str], *, door: int | None) -> None:
     """Keys for every page, and what else the frame does in the browser; nothing of it is seen.
 
     Args:
         address: parameters that the link of this page must have; it is completed in place, without
             a step for the Back button. None leaves it alone.
         tips: key of a container or widget -> its tooltip.
-        door: which link of the menu is the present one, from 0.
+        door: which link of the menu is the present one, from 0; None: none is.
     """
     data = {
         "address": address,

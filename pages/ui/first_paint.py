@@ -2,6 +2,7 @@
 
 Streamlit sends one page for all addresses and knows its style only once its scripts and the first
 run of a page are through; what is drawn until then would be white, and would jump afterwards.
+For an address that has no page, the browser is sent on to where that is said.
 """
 
 import re
@@ -9,7 +10,10 @@ from pathlib import Path
 
 import streamlit
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from pages.ui.shell import missing
 
 _ASSETS = Path(__file__).parent / "assets"
 # Why in the body: rules of the same weight must come after those of Streamlit, in the head.
@@ -68,6 +72,9 @@ class StyleFirstPaint:
             elif message["type"] == "http.response.body":
                 page.extend(message.get("body", b""))
                 if not message.get("more_body"):
+                    if onward := _onward(scope, bytes(page)):
+                        await RedirectResponse(onward)(scope, receive, send)
+                        return
                     content = self._styled(bytes(page))
                     headers = MutableHeaders(raw=list(start["headers"]))
                     headers["content-length"] = str(len(content))
@@ -97,6 +104,13 @@ def _files_of_elements() -> list[str]:
         imported = _IMPORT.findall((_CODE / name).read_text(encoding="utf-8"))
         files += [item for item in imported if item not in files and (_CODE / item).is_file()]
     return files
+
+
+def _onward(scope: Scope, page: bytes) -> str | None:
+    """Where Streamlit's page is asked for at an address that is none of ours."""
+    if _ROOT not in page:
+        return None
+    return missing.redirection(scope["path"], scope["query_string"].decode("latin-1"))
 
 
 def _asks_for_page(scope: Scope) -> bool:

@@ -85,14 +85,33 @@ def test_the_threshold_slider_moves_matrix_and_rates_together(
     alarm.click()
     expect(page.get_by_role("heading", name="False rejects on validation")).to_be_visible()
     expect(page.locator(".ts-images .tile")).to_have_count(min(24, int(expected[0][0][2])))
+    # Between the verdict and the tabs was an empty band of the height of what saving adds.
+    gap, before = _gap_and_tabs(page)
+    assert gap < 40
     click(page, "save_rule")
     expect(page.get_by_text(re.compile("Saved just now"))).to_be_visible()
+    settled(page)
+    assert _gap_and_tabs(page)[1] == pytest.approx(before, abs=2)
     saved = thresholds.saved_rule(made, "new")
     assert saved is not None
     assert saved.point.accept_below == pytest.approx(threshold)
     # The verdict on test follows the saved rule, and the first look is asked for.
     show_test_results(page)
     becomes(lambda: _matrices(page), _expected(made, threshold, Subset.VALIDATION, Subset.TEST))
+
+
+def _gap_and_tabs(page: Page) -> tuple[float, float]:
+    """Pixels between the verdict and the tabs, and where the tabs are on the page."""
+    gap, top = page.evaluate(
+        """() => {
+            const box = place => document.querySelector(place).getBoundingClientRect()
+            const tabs = box('[data-testid="stTabs"]').top
+            const parts = document.querySelectorAll('.st-key-threshold_answer :is(p, button)')
+            const ends = [...parts].map(part => part.getBoundingClientRect().bottom)
+            return [tabs - Math.max(...ends), tabs - box('.st-key-steps').top]
+        }"""
+    )
+    return gap, top
 
 
 def test_a_zone_for_a_person_has_two_ends_that_move_alone(

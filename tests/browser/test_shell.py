@@ -59,3 +59,17 @@ def test_what_the_bar_opens_stays_over_doors_reload_and_back(app: App, page: Pag
     page.go_back()
     page.wait_for_url(re.compile(f"/datasets.*dataset={ids['Newer']}"))
     becomes(chosen, ["Newer"])
+
+
+def test_an_address_without_a_page_is_said_in_the_frame(app: App, page: Page) -> None:
+    # It showed a dialog of Streamlit; below a second slash the page stayed white.
+    for path in ("nonsense", "data/evalute"):
+        open_page(page, app, path)
+        expect(page.locator("h1")).to_have_text("Page not found")
+        expect(page.get_by_text(f"no page at /{path}")).to_be_visible()
+        expect(page.get_by_role("dialog")).to_have_count(0)
+        expect(page.locator('.st-key-doors a[aria-current="page"]')).to_have_count(0)
+    page.locator(".st-key-missing_page a").last.click()
+    expect(page.locator("h1")).not_to_have_text("Page not found")
+    # The address kept what was missing, and a reload missed it again.
+    expect(page).not_to_have_url(re.compile("missing="))

@@ -343,3 +343,31 @@ def test_the_page_has_the_look_of_the_frame_before_any_script_ran() -> None:
     assert 0 < shown.index("stAppViewContainer") < shown.index('id="root"')
     assert "<title>Touchstone</title>" in shown
     assert browser.get("/report").content == report
+
+
+@pytest.mark.parametrize(
+    ("address", "onward"),
+    {
+        "": None,
+        "decide?dataset=ds-1": None,
+        "report": None,  # a page of ours that is not Streamlit's
+        "nonsense": "./?missing=%2Fnonsense",
+        "index.html": "./?missing=%2Findex.html",
+        # Below a second slash Streamlit's page found none of its scripts, and stayed white.
+        "data/datasets?dataset=ds-1": "./../?dataset=ds-1&missing=%2Fdata%2Fdatasets",
+        "a/b/c": "./../../?missing=%2Fa%2Fb%2Fc",
+    }.items(),
+)
+def test_an_address_without_a_page_leads_to_where_that_is_said(
+    address: str, onward: str | None
+) -> None:
+    page = (Path(st.__file__).parent / "static" / "index.html").read_bytes()
+    routes = [
+        Route("/report", lambda _: Response(b"<html>A report</html>", media_type="text/html")),
+        Route("/{path:path}", lambda _: Response(page, media_type="text/html")),
+    ]
+    app = Starlette(routes=routes, middleware=[Middleware(StyleFirstPaint)])
+    browser = TestClient(app, headers={"accept": "text/html"}, follow_redirects=False)
+    answer = browser.get(f"/{address}")
+    assert answer.headers.get("location") == onward
+    assert answer.is_redirect == (onward is not None)

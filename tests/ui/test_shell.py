@@ -14,6 +14,7 @@ from core.store.database import connect
 from core.workflows.data import datasets
 from core.workflows.inventory import Inventory, Item, Level
 from core.workspace import Workspace
+from pages.ui import text
 from pages.ui.places import MENU, Place
 from pages.ui.shell import bar
 from pages.ui.shell.choice import ProblemKind, resolve
@@ -243,6 +244,30 @@ def test_a_wrong_link_is_answered_by_one_sentence_and_a_way_on(
     assert any(link.value.startswith("Open ") for link in app.get("page_link"))
     # Nothing else is shown in the place of what was asked for.
     assert bool(app.title) == is_page_shown
+
+
+@pytest.mark.parametrize(
+    ("path", "links"),
+    [
+        ("/nonsense", ["Home"]),
+        ("/data/Evalute.html", ["Evaluate", "Home"]),
+        ("/threshold", ["Threshold", "Home"]),
+        ("/*a*" + 100 * "x", ["Home"]),
+    ],
+)
+def test_an_address_without_a_page_is_said_with_a_way_on(
+    path: str, links: list[str], open_page: OpenPage, two: Workspace
+) -> None:
+    # Streamlit showed a dialog about files of ours, over the start page.
+    app = open_page(Place.HOME, two, missing=path)
+    assert not app.exception
+    assert [title.value for title in app.title] == ["Page not found"]
+    (sentence,) = (item.value for item in app.markdown if "no page at" in item.value)
+    assert text.plain(path[:80]) in sentence
+    shown = app.main.get("page_link")
+    assert [link.value for link in shown] == links
+    assert all("dataset=" in link.proto.query_string for link in shown)
+    assert open_page(Place.DATASETS, two, missing=path).title[0].value == Place.DATASETS.label
 
 
 def test_a_dataset_that_was_deleted_in_another_tab_is_missed_with_a_way_on(

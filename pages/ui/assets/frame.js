@@ -1,7 +1,7 @@
 // What the frame does in the browser: keys that work on every page, a link that names all that is
 // open, and words for menus and landmarks that Streamlit gives no place for.
 
-const NAMES = ['dataset', 'split', 'model']
+const NAMES = ['dataset', 'split', 'model', 'missing']
 const DOORS = 'hdtespm'
 const SEQUENCE_MS = 1500
 const PHONE_PX = 768
