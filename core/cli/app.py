@@ -58,6 +58,7 @@ CONTENTS = {
         Entry("runs", "training.runs", "List, show, pause, order, continue and clone runs."),
         Entry("refit", "training.runs", "Refit a model with the images and classes of today."),
         Entry("search", "training.search", "Search the best settings within a budget."),
+        Entry("searches", "training.search", "List the searches, or show one with its trials."),
         Entry("learning-rate", "training.search", "Suggest a learning rate."),
         Entry("stop", "training.start", "Stop a run; it can be resumed."),
         Entry("resume", "training.start", "Resume a run from its last checkpoint."),

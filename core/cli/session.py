@@ -76,6 +76,19 @@ ChangedOption = Annotated[
 RunArgument = Annotated[str, typer.Argument(help="Name or id of a run.")]
 
 
+def refuse_options_before_command(context: typer.Context) -> None:
+    """Say where `--workspace` and `--json` of a group belong; before its command they do nothing.
+
+    Raises:
+        BadParameter: if one stands there.
+    """
+    for option, given in (("--workspace", "workspace"), ("--json", "as_json")):
+        source = context.get_parameter_source(given)
+        if source is not None and source.name == "COMMANDLINE":
+            command = f"{context.info_name} {context.invoked_subcommand}"
+            raise typer.BadParameter(f"Put {option} after `{command}`.")
+
+
 @dataclass(frozen=True)
 class Session:
     """What every command needs: the workspace, and how to answer."""

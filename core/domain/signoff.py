@@ -27,6 +27,16 @@ class ReleaseOutcome(StrEnum):
     BLOCK = "BLOCK"
 
 
+class Obstacle(StrEnum):
+    """Why release criteria cannot be judged on a test."""
+
+    NOTHING_REQUIRED = "nothing required"
+    NO_VERDICTS = "no verdicts"
+    NO_DEFECTIVE = "no defective"
+    NO_GOOD = "no good"
+    EMPTY_CLASS = "empty class"
+
+
 class AccessKind(StrEnum):
     """What a recorded view of test results was; `core.workflows.results.access` says when."""
 

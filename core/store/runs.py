@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import astuple, replace
+from dataclasses import asdict, astuple
 from typing import Any
 
 from sqlite_utils import Database
@@ -243,59 +243,54 @@ def save_detail_trials(
     db: Database, run_id: str, trials: Sequence[DetailTrial], *, job_id: str, owner: str
 ) -> None:
     """Replace the detail levels that a run compared; only by the job's owner."""
-    ours = "EXISTS (SELECT 1 FROM jobs WHERE id = ? AND owner = ? AND status = 'running')"
-    with transaction(db):
-        db.conn.execute(
-            f"DELETE FROM detail_trials WHERE run_id = ? AND {ours}", [run_id, job_id, owner]
-        )
-        db.conn.executemany(
-            "INSERT INTO detail_trials (run_id, position, detail, log_loss, standard_error,"
-            " macro_recall, gain, gain_error, image_ms, is_chosen)"
-            f" SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ? WHERE {ours}",
-            [(run_id, i, *astuple(trial), job_id, owner) for i, trial in enumerate(trials)],
-        )
+    _save_trials(db, "detail_trials", run_id, trials, (job_id, owner))
 
 
 def detail_trials_of(db: Database, run_id: str) -> list[DetailTrial]:
     """The detail levels that a run compared, in the order of the comparison."""
-    rows = db.conn.execute(
-        "SELECT detail, log_loss, standard_error, macro_recall, gain, gain_error, image_ms,"
-        " is_chosen FROM detail_trials WHERE run_id = ? ORDER BY position",
-        [run_id],
-    ).fetchall()
-    trials = [DetailTrial(Detail(row[0]), *row[1:-1]) for row in rows]
-    return [
-        replace(trial, is_chosen=bool(row[-1])) for trial, row in zip(trials, rows, strict=True)
-    ]
+    rows = _trials(db, "detail_trials", run_id)
+    return [DetailTrial(**{**row, "detail": Detail(row["detail"])}) for row in rows]
 
 
 def save_head_trials(
     db: Database, run_id: str, trials: Sequence[HeadTrial], *, job_id: str, owner: str
 ) -> None:
     """Replace the last layers that a run compared; only by the job's owner."""
-    ours = "EXISTS (SELECT 1 FROM jobs WHERE id = ? AND owner = ? AND status = 'running')"
-    with transaction(db):
-        db.conn.execute(
-            f"DELETE FROM head_trials WHERE run_id = ? AND {ours}", [run_id, job_id, owner]
-        )
-        db.conn.executemany(
-            "INSERT INTO head_trials (run_id, position, head, penalty, log_loss, standard_error,"
-            " macro_recall, gain, gain_error, image_ms, is_chosen)"
-            f" SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? WHERE {ours}",
-            [(run_id, i, *astuple(trial), job_id, owner) for i, trial in enumerate(trials)],
-        )
+    _save_trials(db, "head_trials", run_id, trials, (job_id, owner))
 
 
 def head_trials_of(db: Database, run_id: str) -> list[HeadTrial]:
     """The last layers that a run compared, in the order of the comparison."""
-    rows = db.conn.execute(
-        "SELECT head, penalty, log_loss, standard_error, macro_recall, gain, gain_error, image_ms,"
-        " is_chosen FROM head_trials WHERE run_id = ? ORDER BY position",
-        [run_id],
-    ).fetchall()
-    trials = [HeadTrial(HeadKind(row[0]), *row[1:-1]) for row in rows]
+    rows = _trials(db, "head_trials", run_id)
+    return [HeadTrial(**{**row, "head": HeadKind(row["head"])}) for row in rows]
+
+
+def _save_trials(
+    db: Database,
+    table: str,
+    run_id: str,
+    trials: Sequence[DetailTrial | HeadTrial],
+    owned: tuple[str, str],
+) -> None:
+    """Columns are called as the fields of the trials; `owned`: job and owner."""
+    with transaction(db):
+        db.conn.execute(f"DELETE FROM {table} WHERE run_id = ? AND {_OURS}", [run_id, *owned])
+        for position, trial in enumerate(trials):
+            values = {"run_id": run_id, "position": position, **asdict(trial)}
+            places = ", ".join("?" * len(values))
+            db.conn.execute(
+                f"INSERT INTO {table} ({', '.join(values)}) SELECT {places} WHERE {_OURS}",
+                [*values.values(), *owned],
+            )
+
+
+def _trials(db: Database, table: str, run_id: str) -> list[dict[str, Any]]:
+    """The fields of the trials of a run, in their order."""
+    rows = db.query(f"SELECT * FROM {table} WHERE run_id = ? ORDER BY position", [run_id])
+    left_out = ("run_id", "position")
     return [
-        replace(trial, is_chosen=bool(row[-1])) for trial, row in zip(trials, rows, strict=True)
+        {**{k: v for k, v in row.items() if k not in left_out}, "is_chosen": bool(row["is_chosen"])}
+        for row in rows
     ]
 
 

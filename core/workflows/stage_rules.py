@@ -18,6 +18,7 @@ from core.domain.stages.states import (
     StageStatus,
     StepAction,
 )
+from core.workflows.signoff.obstacles import action_after
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ def _next(judged: Sequence[_Judged]) -> _Judged:
 
 def _with_status(item: _Judged, is_next: bool) -> StageState:
     status = item.state.status
-    if is_next and status is not StageStatus.DONE:
+    if is_next and status not in (StageStatus.DONE, StageStatus.BLOCKED):
         status = StageStatus.CURRENT
     return replace(item.state, status=status)
 
@@ -252,17 +253,19 @@ def _signed(facts: StageFacts) -> _Judged:
         needs = StageState(Stage.SIGNED_OFF, StageStatus.BLOCKED, StageReason.NEEDS_MODEL)
         return _Judged(needs)
     reason, action = _release_of(facts, model)
-    signed = reason is StageReason.SIGNED_OFF
+    signed, blocked = reason is StageReason.SIGNED_OFF, reason is StageReason.TEST_BLOCKED
+    status = StageStatus.BLOCKED if blocked else StageStatus.OPEN
     missed = model.verdict.missed if model.verdict else ()
     state = StageState(
         Stage.SIGNED_OFF,
-        StageStatus.DONE if signed else StageStatus.OPEN,
+        StageStatus.DONE if signed else status,
         reason,
         split_id=model.split_id,
         model_id=model.id,
         model_name=model.name,
         missed=missed if reason is StageReason.CRITERIA_MISSED else (),
         changes=model.seal.changes if model.seal else (),
+        obstacle=facts.obstacle,
     )
     # Why: whoever sealed a test must not be led to something that makes the seal void.
     waits = model.seal is not None and not model.seal.is_opened
@@ -272,6 +275,8 @@ def _signed(facts: StageFacts) -> _Judged:
 def _release_of(facts: StageFacts, model: ModelFacts) -> tuple[StageReason, StepAction]:
     """How far the test of a model is, and what brings it on."""
     seal, verdict = model.seal, model.verdict
+    if facts.obstacle is not None:
+        return StageReason.TEST_BLOCKED, action_after(facts.obstacle)
     if seal and not seal.is_opened:
         if seal.changes:
             return StageReason.SEAL_VOID, StepAction.SEAL_TEST
@@ -297,7 +302,7 @@ def _before_the_test(facts: StageFacts, model: ModelFacts) -> tuple[StageReason,
     if model.is_viewed:
         return StageReason.OPENED_WITHOUT_SEAL, StepAction.READ_VERDICT
     if not any(split.id == model.split_id and split.has_test for split in facts.splits):
-        return StageReason.NO_TEST_IMAGES, StepAction.MAKE_SPLIT
+        return StageReason.NO_TEST_IMAGES, StepAction.MAKE_TEST
     return StageReason.READY_TO_SEAL, StepAction.SEAL_TEST
 
 

@@ -5,7 +5,7 @@ last read on the Sign-off page or the command line.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlite_utils import Database
 
@@ -13,11 +13,12 @@ from core.domain.datasets import Dataset, Verdict
 from core.domain.ids import utc_now
 from core.domain.jobs import Job, JobKind, JobStatus
 from core.domain.models import Model, ModelStanding
-from core.domain.signoff import Seal
+from core.domain.signoff import MarkKind, Obstacle, Seal
 from core.domain.stages.facts import ModelFacts, SealFacts, StageFacts
 from core.domain.stages.states import DatasetStages, ReadVerdict, SealChange
+from core.errors import ConfigError
 from core.evaluation.decisions.rule import same_rules
-from core.evaluation.release.criteria import same_criteria
+from core.evaluation.release.criteria import criteria_from_json, same_criteria
 from core.store import datasets, jobs, judgement, versions
 from core.store import splits as split_rows
 from core.store.database import connect
@@ -25,7 +26,8 @@ from core.store.stages import facts as stages
 from core.store.stages import verdicts
 from core.workflows.data.certificates import certified
 from core.workflows.data.quality import job_subject
-from core.workflows.stage_rules import decide, standing_of
+from core.workflows.signoff.obstacles import obstacle_of
+from core.workflows.stage_rules import best_of, decide, standing_of
 from core.workspace import Workspace
 
 _NEWS_S = 24 * 3600.0
@@ -124,7 +126,7 @@ def _facts(db: Database, every: Sequence[Dataset], dataset_id: str | None) -> li
     checks, splits = stages.checks(db, dataset_id), stages.splits(db, dataset_id)
     runs, criteria = stages.runs(db, dataset_id), stages.criteria(db, dataset_id)
     models = _models(db, every, dataset_id)
-    return [
+    every_facts = [
         StageFacts(
             dataset_id=dataset.id,
             is_adding=dataset.id in adding,
@@ -138,6 +140,30 @@ def _facts(db: Database, every: Sequence[Dataset], dataset_id: str | None) -> li
         )
         for dataset in every
     ]
+    return [
+        replace(facts, obstacle=_obstacle(db, dataset, facts, criteria.get(dataset.id)))
+        for dataset, facts in zip(every, every_facts, strict=True)
+    ]
+
+
+def _obstacle(
+    db: Database, dataset: Dataset, facts: StageFacts, criteria: str | None
+) -> Obstacle | None:
+    """What keeps the test of the best model from being sealed or opened, as Sign-off says it."""
+    model = best_of(facts)
+    if criteria is None or model is None or model.is_viewed:
+        return None
+    try:
+        required = criteria_from_json(criteria).criteria
+    except ConfigError:  # of another version: Sign-off says so
+        return None
+    return obstacle_of(
+        required,
+        dataset,
+        stages.test_labels(db, dataset, model.split_id),
+        is_of_classes=not (model.is_detector or model.classes_changed),
+        has_golden=bool(judgement.marked(db, dataset.id, MarkKind.GOLDEN)),
+    )
 
 
 def _models(
@@ -173,6 +199,7 @@ def _model(
         created_at=model.created_at,
         split_id=model.split_id,
         is_fold=model.is_fold,
+        is_detector=model.is_detector,
         # What knows good images alone has two classes, however many its dataset has.
         classes_changed=not model.is_detector and model.classes != len(dataset.class_names),
         val_macro_f1=model.val_macro_f1,

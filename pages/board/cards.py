@@ -7,7 +7,7 @@ import streamlit as st
 
 from core.domain.datasets import Dataset
 from core.domain.models import ModelStanding
-from core.domain.stages.states import DatasetStages, StageState
+from core.domain.stages.states import DatasetStages, StageState, StageStatus
 from core.workflows import board
 from core.workflows.board import BestModel, BoardEntry, CardFacts, MosaicImage
 from core.workspace import Workspace
@@ -93,7 +93,11 @@ def stage_bar(stages: DatasetStages) -> None:
     """Five links, one per stage; icon and line tell the status, the tooltip the reason."""
     with st.container(horizontal=True, gap=None, key=f"stages_{stages.dataset_id}"):
         for item in stages.states.values():
-            with st.container(key=f"stage_{item.status}_{item.stage}_{stages.dataset_id}"):
+            is_next = item.stage is stages.next_step.stage
+            # Why: what is blocked and can be mended now stands out as any next step does.
+            stands_out = is_next and item.status is StageStatus.BLOCKED
+            look = StageStatus.CURRENT if stands_out else item.status
+            with st.container(key=f"stage_{look}_{item.stage}_{stages.dataset_id}"):
                 _segment(item, stages)
 
 

@@ -14,6 +14,7 @@ from pages.ui import counting, text
 from pages.ui.components import chart
 from pages.ui.figures import differences, outcome_matrices
 from pages.ui.places import Place, to_verdicts
+from pages.ui.tables import small_table
 
 # The saved rules of the current and the new model; None: the predicted class decides.
 OwnRules = tuple[DecisionRule | None, DecisionRule | None]
@@ -179,7 +180,7 @@ def _counted(result: ModelComparison) -> None:
     both = {way: comparison.counted_by(result, way) for way in (Counting.AUTO, Counting.PARTS)}
     counting.switch(result.second.judged)
     counting.answer_link(result.second.judged)
-    st.dataframe(
+    small_table(
         {"counted": ["correct class: this − other", "McNemar's exact test"]}
         | {
             counting.column_title(way, item.unit, item.part_count): [
@@ -188,9 +189,8 @@ def _counted(result: ModelComparison) -> None:
             ]
             for way, item in both.items()
         },
-        hide_index=True,
-        key="both_ways",
-        height="content",
+        "both_ways",
+        about="The comparison, counted both ways",
     )
 
 

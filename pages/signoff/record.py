@@ -1,17 +1,20 @@
 """Record: who changed what and when, and whether anybody altered it."""
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import streamlit as st
 
-from core.domain.record import RecordedAction, in_utc
+from core.domain.record import RecordedAction, RecordRow, in_utc
 from core.workflows.keeping import record
 from core.workspace import Workspace
 from pages.ui import state, text, widgets
 from pages.ui.places import Place
+from pages.ui.tables import SMALL_ROWS, small_table
 
 PAGE = 50
+PERSON = "As entered, or the account of a command. – is Touchstone itself."
 
 
 def check(workspace: Workspace) -> None:
@@ -80,29 +83,36 @@ def rows(workspace: Workspace) -> None:
     if not found:
         st.info("Nothing in the record matches.")
         return
+    _table(found)
+    st.caption(f"{text.count(total, 'row')}, newest first. Rows cannot be changed or deleted.")
+    if pages > 1:
+        st.pagination(pages, width="stretch", key="record_page")
+
+
+def _table(found: Sequence[RecordRow]) -> None:
+    columns = {
+        "time (UTC)": [in_utc(row.at) for row in found],
+        "person": [row.person or "–" for row in found],
+        "action": [str(row.action) for row in found],
+        "what": [row.name or row.subject or "–" for row in found],
+        "reason": [row.reason for row in found],
+        "before": [row.old or "" for row in found],
+        "after": [row.new or "" for row in found],
+    }
+    if len(found) <= SMALL_ROWS:
+        tips = {"person": PERSON}
+        small_table(columns, "record_rows", about="The record, newest first", tips=tips)
+        return
     st.dataframe(
-        {
-            "time (UTC)": [in_utc(row.at) for row in found],
-            "person": [row.person or "–" for row in found],
-            "action": [row.action for row in found],
-            "what": [row.name or row.subject or "–" for row in found],
-            "reason": [row.reason for row in found],
-            "before": [row.old or "" for row in found],
-            "after": [row.new or "" for row in found],
-        },
+        columns,
         hide_index=True,
         key="record_rows",
         column_config={
             "time (UTC)": st.column_config.TextColumn(width=150),
-            "person": st.column_config.TextColumn(
-                width=100, help="As entered, or the account of a command. – is Touchstone itself."
-            ),
+            "person": st.column_config.TextColumn(width=100, help=PERSON),
             "action": st.column_config.TextColumn(width=160),
         },
     )
-    st.caption(f"{text.count(total, 'row')}, newest first. Rows cannot be changed or deleted.")
-    if pages > 1:
-        st.pagination(pages, width="stretch", key="record_page")
 
 
 def _csv(workspace: Workspace) -> bytes:

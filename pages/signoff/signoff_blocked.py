@@ -4,10 +4,13 @@ from typing import assert_never
 
 import streamlit as st
 
-from core.workflows.signoff.obstacles import Obstacle, obstacle_in_words
+from core.domain.signoff import Obstacle
+from core.domain.stages.states import NextStep, Stage
+from core.workflows.signoff.obstacles import action_after, obstacle_in_words
 from core.workflows.signoff.seal_changes import SignOff
 from pages.ui import text
-from pages.ui.places import Place, to_verdicts
+from pages.ui.places import Place
+from pages.ui.stage_words import link_of
 
 
 def show(standing: SignOff, obstacle: Obstacle) -> None:
@@ -20,29 +23,17 @@ def show(standing: SignOff, obstacle: Obstacle) -> None:
 
 
 def advice(standing: SignOff, obstacle: Obstacle) -> None:
-    """What to do, with a link to the page where it is done."""
-    dataset = {"dataset": standing.dataset.id}
+    """What to do, with a link to the page where it is done, the same as on Home."""
+    action = action_after(obstacle)
+    link = link_of(
+        NextStep(action, Stage.SIGNED_OFF, standing.dataset.id, model_id=standing.model.id)
+    )
     with st.container(horizontal=True, vertical_alignment="center", key="settle"):
         st.markdown(f"**What to do**: {_advice(obstacle)}", width="content")
-        match obstacle:
-            case Obstacle.NOTHING_REQUIRED:
-                pass  # the form is on this page
-            case Obstacle.NO_VERDICTS:
-                st.page_link(
-                    Place.DATASETS,
-                    label="Set the verdicts",
-                    icon=Place.DATASETS.icon,
-                    query_params=to_verdicts(standing.dataset.id),
-                )
-            case Obstacle.NO_DEFECTIVE | Obstacle.NO_GOOD | Obstacle.EMPTY_CLASS:
-                st.page_link(
-                    Place.SPLIT,
-                    label="Make a split",
-                    icon=Place.SPLIT.icon,
-                    query_params=dataset,
-                )
-            case _:
-                assert_never(obstacle)
+        if link.place is not Place.SIGN_OFF:  # else the form is on this page
+            st.page_link(
+                link.place, label=link.label, icon=link.place.icon, query_params=link.query
+            )
 
 
 def _advice(obstacle: Obstacle) -> str:

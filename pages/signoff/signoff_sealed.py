@@ -2,13 +2,13 @@
 
 import streamlit as st
 
+from core.domain.signoff import Obstacle
 from core.evaluation.decisions.rule import DecisionRule, rule_from_json
 from core.evaluation.measures.parts import Unit
 from core.evaluation.release.criteria import ReleaseCriteria
 from core.evaluation.release.words import GOLDEN_RIGHT, REVIEWS_NOT_LIMITED, criteria_in_words
 from core.workflows.results import thresholds
 from core.workflows.signoff import release, sealing
-from core.workflows.signoff.obstacles import Obstacle
 from core.workflows.signoff.seal_changes import SignOff
 from core.workflows.signoff.steps import size_of
 from core.workspace import Workspace

@@ -13,6 +13,7 @@ from core.workflows.results.evaluation import CountedNumbers
 from core.workflows.results.judging import JudgedSet
 from pages.ui import text
 from pages.ui.places import Place
+from pages.ui.tables import small_table
 
 _KEY = "counting"
 HELP = (
@@ -66,7 +67,7 @@ def show(judged: JudgedSet, point: OperatingPoint | None) -> None:
     with st.container(horizontal=True, vertical_alignment="center", key="counting"):
         switch(judged)
         with st.popover("Both ways", type="tertiary", key="counting_both"):
-            st.dataframe(_columns(both), hide_index=True, key="both_ways", height="content")
+            small_table(_columns(both), "both_ways", about="The results, counted both ways")
             st.caption(judged.counted_in_words)
         answer_link(judged)
 

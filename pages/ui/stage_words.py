@@ -18,6 +18,7 @@ from core.domain.stages.states import (
     StepAction,
 )
 from core.words import count, joined
+from core.workflows.signoff.obstacles import obstacle_in_words
 from pages.ui.places import Place
 from pages.ui.text import BadgeColour
 
@@ -98,7 +99,7 @@ STATUS_WORDS = {
     StageStatus.DONE: "done",
     StageStatus.ATTENTION: "needs attention",
     StageStatus.CURRENT: "next",
-    StageStatus.BLOCKED: "not possible yet",
+    StageStatus.BLOCKED: "blocked",
     StageStatus.OPEN: "open",
 }
 # Shapes that differ, so that a status is never told by colour alone.
@@ -217,6 +218,7 @@ def _signed_off(state: StageState) -> str:
         StageReason.NO_THRESHOLD: f"“{name}” has no reject threshold yet.",
         StageReason.NO_CRITERIA: "Nothing says yet what a model must reach.",
         StageReason.NO_TEST_IMAGES: "The split has no test images to prove anything on.",
+        StageReason.TEST_BLOCKED: obstacle_in_words(state.obstacle)[0] if state.obstacle else "",
         StageReason.READY_TO_SEAL: f"The test of “{name}” is not sealed yet.",
         StageReason.SEALED: f"The test of “{name}” is sealed and not opened.",
         StageReason.SEAL_VOID: f"The seal is void: {changed} changed since.",
@@ -268,6 +270,8 @@ def link_of(step: NextStep) -> StepLink:
             return StepLink("Split the images", Place.SPLIT, dataset)
         case StepAction.MAKE_VALIDATION:
             return StepLink("Make validation images", Place.SPLIT, split)
+        case StepAction.MAKE_TEST:
+            return StepLink("Make another split", Place.SPLIT, dataset)
         case StepAction.TRAIN:
             return StepLink("Train a model", Place.TRAIN, split)
         case StepAction.WATCH_RUN:
@@ -278,6 +282,8 @@ def link_of(step: NextStep) -> StepLink:
             return StepLink("Set the threshold", Place.OPERATING_POINT, model)
         case StepAction.SET_CRITERIA:
             return StepLink("Set release criteria", Place.SIGN_OFF, model)
+        case StepAction.SET_VERDICTS:
+            return StepLink("Set the verdicts", Place.DATASETS, {**dataset, "tab": "Classes"})
         case StepAction.SEAL_TEST:
             return StepLink("Seal the test", Place.SIGN_OFF, model)
         case StepAction.OPEN_TEST:

@@ -10,7 +10,8 @@ from collections.abc import Collection, Mapping, Sequence
 
 import streamlit as st
 
-_ROWS_KEPT = 8  # the style sheet keeps a place for as many
+SMALL_ROWS = 8  # seen at a glance, so nobody sorts them; the style sheet keeps a place for as many
+_LONG = 48  # characters: longer texts wrap, and scroll within their cell
 
 
 def small_table(
@@ -39,7 +40,7 @@ def small_table(
         *([_bar(share) for share in own] for own in bars.values()),
     ]
     body = "".join(f"<tr>{''.join(row)}</tr>" for row in zip(*cells, strict=True))
-    count = min(len(next(iter(columns.values()))), _ROWS_KEPT)
+    count = min(len(next(iter(columns.values()))), SMALL_ROWS)
     table = st.container(key=f"{key}_of_{count}_rows")
     table.html(
         f'<div class="ts-table" role="region" tabindex="0" aria-label="{html.escape(about)}">'
@@ -54,6 +55,8 @@ def _head(title: str, numbers: Collection[str], tips: Mapping[str, str]) -> str:
 
 
 def _text(words: str, *, is_number: bool) -> str:
+    if len(words) > _LONG and not is_number:
+        return f'<td class="long"><div>{html.escape(words)}</div></td>'
     kind = ' class="number"' if is_number else ""
     return f"<td{kind}>{html.escape(words)}</td>"
 

@@ -12,6 +12,12 @@ from core.files import Cell
 from core.inference.prediction_table import UNFAMILIAR
 from core.workflows.use import parts, prediction
 from pages.ui import text, widgets
+from pages.ui.tables import SMALL_ROWS, small_table
+
+UNFAMILIAR_TIP = (
+    "Distance to the nearest training image, in units of the model's limit. Above 1 the image is "
+    "unlike all of them, and the class means little."
+)
 
 
 def table(model: Model, results: Sequence[Prediction], rule: DecisionRule | None) -> None:
@@ -55,19 +61,32 @@ def images(results: Sequence[Prediction]) -> None:
 
 def show(columns: Mapping[str, Sequence[str | float | None]]) -> None:
     """A table with numbers as people write them; what is not known is a dash."""
+    if not columns:  # nothing was said of any image
+        return
+    if len(next(iter(columns.values()))) <= SMALL_ROWS:
+        small_table(
+            {name: [_in_words(name, value) for value in own] for name, own in columns.items()},
+            "predictions",
+            about="What the images were predicted to be",
+            numbers=("confidence", "unfamiliar"),
+            tips={"unfamiliar": UNFAMILIAR_TIP},
+        )
+        return
     st.dataframe(
         dict(columns),
         hide_index=True,
         placeholder="–",
         column_config={
             "confidence": st.column_config.NumberColumn(format="percent"),
-            "unfamiliar": st.column_config.NumberColumn(
-                format="%.2f",
-                help="Distance to the nearest training image, in units of the model's limit. "
-                "Above 1 the image is unlike all of them, and the class means little.",
-            ),
+            "unfamiliar": st.column_config.NumberColumn(format="%.2f", help=UNFAMILIAR_TIP),
         },
     )
+
+
+def _in_words(column: str, value: str | float | None) -> str:
+    if not isinstance(value, float):
+        return text.NOTHING if value is None else str(value)
+    return text.confidence(value) if column == "confidence" else text.decimal(value, 2)
 
 
 def named(rows: Mapping[str, Sequence[Cell]]) -> dict[str, list[str | float | None]]:
@@ -91,15 +110,17 @@ def parts_table(decided: Sequence[PartResult]) -> None:
     """The decision on every part, the strictest first."""
     strictness = {decision: -place for place, decision in enumerate(PartDecision)}
     ordered = sorted(decided, key=lambda r: strictness[r.decision] if r.decision else 1)
-    st.dataframe(
-        {
-            "part": [r.part for r in ordered],
-            "decision": [decision_in_words(r.decision) if r.decision else "–" for r in ordered],
-            "images": [r.images for r in ordered],
-            "decided by": [r.decided_by for r in ordered],
-        },
-        hide_index=True,
-    )
+    columns: dict[str, list[str]] = {
+        "part": [r.part for r in ordered],
+        "decision": [decision_in_words(r.decision) if r.decision else "–" for r in ordered],
+        "images": [text.number(r.images) for r in ordered],
+        "decided by": [r.decided_by for r in ordered],
+    }
+    if len(ordered) <= SMALL_ROWS:
+        small_table(columns, "parts", about="The decision on every part", numbers=("images",))
+        return
+    # Why numbers: the grid sorts them by size.
+    st.dataframe({**columns, "images": [r.images for r in ordered]}, hide_index=True)
 
 
 def _columns(results: Sequence[Prediction]) -> dict[str, list[str | float | None]]:

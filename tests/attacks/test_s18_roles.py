@@ -179,6 +179,8 @@ READS = {
     "export",
     "runs list",
     "runs show",
+    "searches list",
+    "searches show",
     "evaluate",
     "compare",
     "plan",

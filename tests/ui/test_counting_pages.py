@@ -20,6 +20,7 @@ from pages.data.findings.actions import Do
 from tests.core.workflows.data.test_look_alikes import save_check
 from tests.made import add_model, make_dataset
 from tests.ui.conftest import OpenPage
+from tests.ui.shown_tables import tables
 
 Cells = tuple[Workspace, list[int]]
 
@@ -56,9 +57,9 @@ def test_images_are_counted_and_a_switch_shows_proposed_parts(
     assert not app.exception
     assert " of 60 images right" in app.header[0].value
     assert any("Images are counted" in item.value for item in app.caption)
-    (both,) = (item.value for item in app.dataframe if "counted" in item.value.columns)
-    assert list(both.columns) == ["counted", "60 images", "49 proposed parts"]
-    assert list(both["counted"]) == ["correct", "escapes", "false rejects"]
+    (both,) = (table for table in tables(app) if "counted" in table)
+    assert list(both) == ["counted", "60 images", "49 proposed parts"]
+    assert both["counted"] == ["correct", "escapes", "false rejects"]
     app.segmented_control(key="count_by").set_value(Counting.PARTS).run()
     assert not app.exception
     assert " of 49 parts right" in app.header[0].value
@@ -79,7 +80,7 @@ def test_a_link_to_proposed_parts_holds_on_every_page_of_results(
     if page == "results/compare.py":
         assert app.segmented_control(key="count_by").value is Counting.PARTS
         assert any("49 parts" in item.value for item in app.markdown)
-        assert any("49 proposed parts" in item.value.columns for item in app.dataframe)
+        assert any("49 proposed parts" in table for table in tables(app))
     else:  # no look-alikes among the validation images: there is nothing to choose
         assert not [item for item in app.segmented_control if item.key == "count_by"]
 

@@ -20,6 +20,7 @@ from pages.ui.places import MENU, Door, Place
 from pages.ui.viewer import uploads
 from tests.conftest import Trained, copy_of, save_image, write_class_folders
 from tests.ui.conftest import OpenPage
+from tests.ui.shown_tables import tables
 
 PAGES = Path(__file__).parents[2] / "pages"
 # People keep these addresses in bookmarks and documents: none may ever change.
@@ -139,36 +140,35 @@ def test_uploads_of_one_name_are_told_apart_and_a_bad_one_stops_no_other(
     files = [("x.png", content, "image/png") for content in [images[0], b"broken", *images[1:]]]
     app.file_uploader(key="pictures_0").set_value(files).run()
     assert not app.exception
-    table = app.dataframe[0].value
-    assert list(table["image"]) == ["x.png", "x (2).png", "x (3).png", "x (4).png"]
-    readable = table["error"] == ""
-    assert list(readable) == [True, False, True, True]
-    assert all(table["confidence"][readable] > 0)
+    (table,) = tables(app)
+    assert table["image"] == ["x.png", "x (2).png", "x (3).png", "x (4).png"]
+    assert [error == "" for error in table["error"]] == [True, False, True, True]
+    assert [value.endswith("%") for value in table["confidence"]] == [True, False, True, True]
     assert any("1 file could not be read" in warning.value for warning in app.warning)
 
     # What was dropped stays until somebody clears it; dropping more adds to it.
     app.file_uploader(key="pictures_1").set_value([("y.png", images[0], "image/png")]).run()
-    assert len(app.dataframe[0].value) == 5
+    assert len(tables(app)[-1]["image"]) == 5
     app.selectbox(key="upload_part").set_value("pattern").run()
     app.text_input(key="upload_pattern").set_value("(?P<group>[xy])").run()
     assert "2 parts" in app.expander[0].label
-    assert list(app.dataframe[0].value["images"]) == [4, 1]
+    assert tables(app)[0]["images"] == ["4", "1"]
     app.selectbox(key="upload_part").set_value("none").run()
     (same,) = (u for u in app.session_state["uploads"] if u.name == "y.png")
     assert uploads.find(same.token) is same
     uploads.forget_oldest([same], most_bytes=10)
     app.run()
     assert any("can no longer be opened" in caption.value for caption in app.caption)
-    assert len(app.dataframe[0].value) == 5
+    assert len(tables(app)[-1]["image"]) == 5
     # Opening another model classified and recorded all of them again, silently.
     (known,) = same.predictions.values()
     same.predictions, same.content = {"model-other": known}, images[0]
     app.run()
-    assert len(app.dataframe[0].value) == 4
+    assert len(tables(app)[-1]["image"]) == 4
     app.button(key="classify_again").click().run()
-    assert len(app.dataframe[0].value) == 5
+    assert len(tables(app)[-1]["image"]) == 5
     app.button(key="clear").click().run()
-    assert not app.dataframe
+    assert not tables(app)
 
 
 def test_a_killed_folder_is_opened_again_and_resumed(

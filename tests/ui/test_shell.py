@@ -316,4 +316,4 @@ def test_steps_say_what_is_done_what_is_next_and_what_is_missing(
     assert "Split:gray[, done." in words
     app = open_page(Place.EVALUATE, workspace)
     words = " ".join(link.value.replace("\\", "") for link in app.get("page_link"))
-    assert "Threshold:gray[, not possible yet. Needs a trained model.]" in words
+    assert "Threshold:gray[, blocked. Needs a trained model.]" in words

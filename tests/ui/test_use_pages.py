@@ -16,6 +16,7 @@ from pages.ui.places import Place
 from tests.conftest import Trained, unseen_copy_of
 from tests.made import add_model, make_dataset
 from tests.ui.conftest import OpenPage
+from tests.ui.shown_tables import tables
 
 
 @pytest.fixture
@@ -59,8 +60,9 @@ def test_predict_offers_the_command_of_a_watch_and_what_was_said_before(
     image = trained.images / "stripes" / "000.png"
     history.remember(own, trained.model, prediction.predict(own, trained.model, [image], ["a.png"]))
     app.run()
-    assert app.dataframe[0].value["image"].tolist() == ["a.png"]
-    assert "part" not in app.dataframe[0].value  # a column of "None"
+    (table,) = tables(app)
+    assert table["image"] == ["a.png"]
+    assert "part" not in table  # a column of "None"
     app.segmented_control(key="source").set_value("watched").run()
     app.text_input(key="watch_folder").set_value("/data/left side")
     app.text_input(key="watch_table").set_value(str(tmp_path / "answers.csv")).run()

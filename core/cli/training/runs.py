@@ -14,6 +14,7 @@ from core.cli.session import (
     Session,
     WorkspaceOption,
     follow,
+    refuse_options_before_command,
     session,
     with_unchanged_files,
 )
@@ -39,14 +40,10 @@ def runs_group(
     context: typer.Context, workspace: WorkspaceOption = None, as_json: JsonOption = False
 ) -> None:
     """List, show and control the runs; without a command it lists them."""
-    name = context.invoked_subcommand
-    if name is None:
+    if context.invoked_subcommand is None:
         list_runs(workspace, as_json)
-        return
-    for option, given in (("--workspace", "workspace"), ("--json", "as_json")):
-        source = context.get_parameter_source(given)
-        if source is not None and source.name == "COMMANDLINE":
-            raise typer.BadParameter(f"Put {option} after `runs {name}`.")
+    else:
+        refuse_options_before_command(context)
 
 
 @group.command(name="list")

@@ -11,19 +11,22 @@ from core.cli.session import (
     JsonOption,
     WorkspaceOption,
     follow,
+    refuse_options_before_command,
     session,
 )
 from core.cli.settings import ConfigOption, SetOption, chosen_settings, refuse_idle
 from core.cli.training.start import chosen_configs
 from core.cli.training.trained import answer_training
 from core.domain.search import usual_choice
-from core.words import decimal, duration, significant
+from core.words import decimal, duration, number, significant
 from core.workflows.data import datasets
 from core.workflows.training import rates
 from core.workflows.training import search as searches
 from core.workflows.training.search import SearchView
 
 app = typer.Typer()
+group = typer.Typer(invoke_without_command=True, no_args_is_help=False)
+app.add_typer(group, name="searches")
 
 
 @app.command()
@@ -124,6 +127,50 @@ def learning_rate(
             ],
         }
         opened.answer(result, lambda: say(f"Learning rate {significant(found.suggested, 2)}"))
+
+
+@group.callback()
+def searches_group(
+    context: typer.Context, workspace: WorkspaceOption = None, as_json: JsonOption = False
+) -> None:
+    """List and show the searches; without a command it lists them."""
+    if context.invoked_subcommand is None:
+        list_searches(workspace, as_json)
+    else:
+        refuse_options_before_command(context)
+
+
+@group.command(name="list")
+def list_searches(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
+    """List the searches, newest first, with what each has reached."""
+    with session(workspace, as_json) as opened:
+        views = searches.list_searches(opened.workspace)
+        rows = [
+            [
+                view.search.id,
+                view.search.name,
+                view.status.value,
+                number(len(view.trials)),
+                decimal(view.best.score if view.best else None),
+            ]
+            for view in views
+        ]
+        opened.answer(
+            {"searches": [search_as_json(view) for view in views]},
+            lambda: table(["id", "name", "status", "trials", "best macro F1"], rows),
+        )
+
+
+@group.command()
+def show(
+    search: Annotated[str, typer.Argument(help="Name or id of a search.")],
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show a search: its trials, and the best settings so far."""
+    with session(workspace, as_json) as opened:
+        view = searches.find_search(opened.workspace, search)
+        opened.answer(search_as_json(view), lambda: _show(view))
 
 
 def _show(view: SearchView) -> None:

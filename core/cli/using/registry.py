@@ -6,7 +6,13 @@ import typer
 
 from core.api.models import model_as_json
 from core.cli.output import say, table
-from core.cli.session import JsonOption, ModelArgument, WorkspaceOption, session
+from core.cli.session import (
+    JsonOption,
+    ModelArgument,
+    WorkspaceOption,
+    refuse_options_before_command,
+    session,
+)
 from core.domain.models import ModelStage
 from core.words import decimal
 from core.workflows.use import models, registry
@@ -21,14 +27,10 @@ def models_group(
     context: typer.Context, workspace: WorkspaceOption = None, as_json: JsonOption = False
 ) -> None:
     """List the models, release or retire one, and write about it."""
-    name = context.invoked_subcommand
-    if name is None:
+    if context.invoked_subcommand is None:
         list_models(workspace, as_json)
-        return
-    for option, given in (("--workspace", "workspace"), ("--json", "as_json")):
-        source = context.get_parameter_source(given)
-        if source is not None and source.name == "COMMANDLINE":
-            raise typer.BadParameter(f"Put {option} after `models {name}`.")
+    else:
+        refuse_options_before_command(context)
 
 
 @group.command(name="list")

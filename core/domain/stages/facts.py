@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from core.domain.jobs import JobStatus
+from core.domain.signoff import Obstacle
 from core.domain.stages.states import ReadVerdict, SealChange
 
 
@@ -56,6 +57,7 @@ class ModelFacts:
         created_at: when it was made.
         split_id: empty if its split was deleted.
         is_fold: one of several models of a cross-validation.
+        is_detector: it knows good images alone.
         classes_changed: classes of the dataset were added or merged since.
         val_macro_f1: in [0, 1], on the validation images.
         has_rule: whether a threshold was saved.
@@ -69,6 +71,7 @@ class ModelFacts:
     created_at: float
     split_id: str = ""
     is_fold: bool = False
+    is_detector: bool = False
     classes_changed: bool = False
     val_macro_f1: float | None = None
     has_rule: bool = False
@@ -81,7 +84,8 @@ class ModelFacts:
 class StageFacts:
     """Everything that the stages of one dataset are decided by; lists are newest first.
 
-    `decides_ok`: whether it has good and defective classes, so that a threshold can be set.
+    `decides_ok`: whether it has good and defective classes, so that a threshold can be set;
+    `obstacle`: what keeps the test of its best model from being sealed or opened.
     """
 
     dataset_id: str
@@ -93,3 +97,4 @@ class StageFacts:
     models: tuple[ModelFacts, ...] = ()
     decides_ok: bool = False
     has_criteria: bool = False
+    obstacle: Obstacle | None = None

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from core.domain.signoff import Obstacle
+
 
 class Stage(StrEnum):
     """The way of a dataset, in its natural order."""
@@ -24,7 +26,7 @@ class StageStatus(StrEnum):
     DONE = "done"
     ATTENTION = "attention"  # done, but something of it waits, which does not hold up what follows
     CURRENT = "current"  # the next step belongs to it, or something is at work on it
-    BLOCKED = "blocked"  # an earlier stage lacks what it needs
+    BLOCKED = "blocked"  # what it needs is missing
     OPEN = "open"  # possible, but not what comes next
 
 
@@ -65,6 +67,7 @@ class StageReason(StrEnum):
     NO_THRESHOLD = "no_threshold"
     NO_CRITERIA = "no_criteria"
     NO_TEST_IMAGES = "no_test_images"
+    TEST_BLOCKED = "test_blocked"  # the test cannot answer the criteria: `obstacle`
     READY_TO_SEAL = "ready_to_seal"
     SEALED = "sealed"
     SEAL_VOID = "seal_void"  # not opened yet: it can be sealed again
@@ -85,11 +88,13 @@ class StepAction(StrEnum):
     REVIEW_FINDINGS = "review_findings"
     MAKE_SPLIT = "make_split"
     MAKE_VALIDATION = "make_validation"
+    MAKE_TEST = "make_test"  # a split whose test can answer the criteria
     TRAIN = "train"
     WATCH_RUN = "watch_run"
     RESUME_RUN = "resume_run"
     SET_THRESHOLD = "set_threshold"
     SET_CRITERIA = "set_criteria"
+    SET_VERDICTS = "set_verdicts"
     SEAL_TEST = "seal_test"
     OPEN_TEST = "open_test"
     READ_VERDICT = "read_verdict"
@@ -175,6 +180,7 @@ class StageState:
     model_name: str = ""
     missed: tuple[MissedCriterion, ...] = ()
     changes: tuple[SealChange, ...] = ()
+    obstacle: Obstacle | None = None
 
 
 @dataclass(frozen=True)

@@ -75,15 +75,11 @@ def planted_images(
         most_pairs: pairs that are tried at most.
         on_pair: called with the number of pairs tried so far.
     """
-    found = 0
-    for tried, (host, donor) in enumerate(_pairs(labels, generator, most_pairs), start=1):
-        planted = _plant(images[host], images[donor], labels[host], labels[donor], classify)
-        on_pair(tried)
-        if planted is not None:
-            found += 1
-            yield planted
-        if found >= most:
-            return
+    tries = (
+        _plant(images[host], images[donor], labels[host], labels[donor], classify)
+        for host, donor in _pairs(labels, generator, most_pairs)
+    )
+    return _planted(tries, most, on_pair)
 
 
 def planted_defects(
@@ -105,21 +101,37 @@ def planted_defects(
         most_pairs: pairs that are tried at most.
         on_pair: called with the number of pairs tried so far.
     """
-    found = 0
-    for tried in range(1, most_pairs + 1 if images else 1):
-        host, donor = (images[int(i)] for i in generator.integers(0, len(images), 2))
-        source, place = (_anywhere(len(host), generator) for _ in range(2))
-        detail = _detail(donor, source)
-        strengths = np.array(_STRENGTHS)[:, None, None, None]
-        mixed = np.repeat(host[None], len(_STRENGTHS), 0)
-        mixed[:, *place] = np.clip(host[place] + strengths * detail, 0, 255).astype(np.uint8)
-        is_unlike = classify(mixed) == 1
+    tries = (_defect(images, classify, generator) for _ in range(most_pairs if images else 0))
+    return _planted(tries, most, on_pair)
+
+
+def _planted(
+    tries: Iterator[Planted | None], most: int, on_pair: Callable[[int], None]
+) -> Iterator[Planted]:
+    """Those that succeeded, until there are so many."""
+    count = 0
+    for tried, planted in enumerate(tries, start=1):
         on_pair(tried)
-        if is_unlike.any():
-            found += 1
-            yield Planted(mixed[int(is_unlike.argmax())], 1, place)
-        if found >= most:
+        if planted is not None:
+            count += 1
+            yield planted
+        if count >= most:
             return
+
+
+def _defect(
+    images: Sequence[Pixels], classify: Classify, generator: np.random.Generator
+) -> Planted | None:
+    """The weakest detail of an image that makes another unlike the good ones; None if none does."""
+    host, donor = (images[int(i)] for i in generator.integers(0, len(images), 2))
+    source, place = (_anywhere(len(host), generator) for _ in range(2))
+    strengths = np.array(_STRENGTHS)[:, None, None, None]
+    mixed = np.repeat(host[None], len(_STRENGTHS), 0)
+    mixed[:, *place] = np.clip(host[place] + strengths * _detail(donor, source), 0, 255).astype(
+        np.uint8
+    )
+    is_unlike = classify(mixed) == 1
+    return Planted(mixed[int(is_unlike.argmax())], 1, place) if is_unlike.any() else None
 
 
 def _anywhere(side: int, generator: np.random.Generator) -> Place:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from sqlite_utils import Database
 
+from core.domain.datasets import Dataset
 from core.domain.findings import Severity
 from core.domain.jobs import JobStatus
 from core.domain.stages.facts import CheckFacts, RunFacts, SplitFacts
@@ -149,6 +150,24 @@ def criteria(db: Database, dataset_id: str | None) -> dict[str, str]:
         {"id": dataset_id},
     )
     return {row["dataset_id"]: row["settings"] for row in rows}
+
+
+def test_labels(db: Database, dataset: Dataset, split_id: str) -> set[int]:
+    """Class indices that the test images in use have; as fast as there are few classes."""
+    rows = db.query(
+        # Why CROSS: the first image of a class that is in the test ends its search.
+        "SELECT c.value AS label FROM json_each(:labels) c WHERE EXISTS (SELECT 1 FROM"
+        " split_members WHERE split_id = :split AND subset = 'test') AND EXISTS (SELECT 1"
+        " FROM samples s CROSS JOIN split_members m ON m.split_id = :split AND m.sample_id = s.id"
+        " WHERE s.dataset_id = :dataset AND s.status = 'used' AND s.label = c.value"
+        " AND m.subset = 'test')",
+        {
+            "labels": json.dumps(list(range(len(dataset.class_names)))),
+            "split": split_id,
+            "dataset": dataset.id,
+        },
+    )
+    return {row["label"] for row in rows}
 
 
 def in_test(db: Database, split_id: str, sample_ids: list[int]) -> set[int]:

@@ -4,12 +4,12 @@ A test is opened once. Criteria that it cannot answer would block every model, w
 Only classes, verdicts and counts are read here, and no result of a model.
 """
 
-from collections.abc import Sequence
-from enum import StrEnum
+from collections.abc import Collection
 from typing import assert_never
 
 from core.domain.datasets import Dataset, Verdict
-from core.domain.models import Model
+from core.domain.signoff import Obstacle
+from core.domain.stages.states import StepAction
 from core.errors import ConfigError
 from core.evaluation.release.check import CriterionKind
 from core.evaluation.release.criteria import ReleaseCriteria
@@ -22,39 +22,30 @@ _ON_PARTS = {
 }
 
 
-class Obstacle(StrEnum):
-    """Why the criteria cannot be judged on a test."""
-
-    NOTHING_REQUIRED = "nothing required"
-    NO_VERDICTS = "no verdicts"
-    NO_DEFECTIVE = "no defective"
-    NO_GOOD = "no good"
-    EMPTY_CLASS = "empty class"
-
-
 def obstacle_of(
     criteria: ReleaseCriteria,
-    model: Model,
     dataset: Dataset,
-    labels: Sequence[int],
+    labels: Collection[int],
     *,
+    is_of_classes: bool,
     has_golden: bool,
 ) -> Obstacle | None:
     """The first thing to settle before the criteria can be judged; None if they can be.
 
     Args:
         criteria: of the dataset.
-        model: to be tested.
         dataset: with the classes and verdicts of today.
-        labels: class index of each test image.
+        labels: class indices that the test has images of.
+        is_of_classes: whether the model is judged by these classes, rather than by its own two or
+            by those of an earlier version.
         has_golden: whether a golden sample is marked.
     """
     kinds = {limit.kind for limit in criteria.limits([None])}
     # New escapes are not among them: a sign-off compares with no other model.
     if not kinds and not (criteria.golden_must_pass and has_golden):
         return Obstacle.NOTHING_REQUIRED
-    if model.is_detector or len(model.class_names) != len(dataset.class_names):
-        return None  # it is judged by its own two classes, or by those of an earlier version
+    if not is_of_classes:
+        return None
     verdicts = {dataset.verdicts[label] for label in labels}
     if kinds & _ON_PARTS and not {Verdict.OK, Verdict.NOK} <= set(dataset.verdicts):
         return Obstacle.NO_VERDICTS
@@ -98,6 +89,19 @@ def obstacle_in_words(obstacle: Obstacle) -> tuple[str, str]:
                 "images of a class.",
                 "Make a split with test images of every class, and train again.",
             )
+        case _:
+            assert_never(obstacle)
+
+
+def action_after(obstacle: Obstacle) -> StepAction:
+    """What a person does about it."""
+    match obstacle:
+        case Obstacle.NOTHING_REQUIRED:
+            return StepAction.SET_CRITERIA
+        case Obstacle.NO_VERDICTS:
+            return StepAction.SET_VERDICTS
+        case Obstacle.NO_DEFECTIVE | Obstacle.NO_GOOD | Obstacle.EMPTY_CLASS:
+            return StepAction.MAKE_TEST
         case _:
             assert_never(obstacle)
 

@@ -8,13 +8,12 @@ from sqlite_utils import Database
 from core.data.file_checks import sha256_of
 from core.domain.datasets import Dataset, DatasetVersion, Sample, SampleState, SampleStatus, Verdict
 from core.domain.models import Model
-from core.domain.signoff import Seal, TestSetAccess
+from core.domain.signoff import Obstacle, Seal, TestSetAccess
 from core.domain.splits import Split, Subset
 from core.evaluation.decisions.rule import same_rules
 from core.evaluation.measures.parts import Unit
 from core.evaluation.release.criteria import ReleaseCriteria, criteria_from_json, same_criteria
 from core.store import datasets, splits, versions
-from core.workflows.signoff.obstacles import Obstacle
 from core.workspace import Workspace
 
 _NAMED = 3  # images named in a sentence

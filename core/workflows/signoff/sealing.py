@@ -20,7 +20,7 @@ from core.domain.datasets import (
 from core.domain.ids import utc_now
 from core.domain.models import Model
 from core.domain.parts import Counting
-from core.domain.signoff import MarkKind, Seal
+from core.domain.signoff import MarkKind, Obstacle, Seal
 from core.domain.splits import Split, Subset
 from core.errors import ConfigError, NotFoundError, SealedError
 from core.evaluation.decisions.feasible import refuse_impossible
@@ -31,7 +31,7 @@ from core.workflows.results.access import record_opening, required_purpose
 from core.workflows.results.counting import Counted, known_parts
 from core.workflows.results.memory import Memory
 from core.workflows.results.thresholds import load_basis, saved_rule
-from core.workflows.signoff.obstacles import Obstacle, obstacle_of, refuse
+from core.workflows.signoff.obstacles import obstacle_of, refuse
 from core.workflows.signoff.seal_changes import (
     ProgressCallback,
     SignOff,
@@ -105,7 +105,11 @@ def _obstacle(db: Database, standing: SignOff, labels: Sequence[int]) -> Obstacl
     golden = judgement.marked(db, standing.dataset.id, MarkKind.GOLDEN)
     if standing.is_opened and seal is not None and seal.golden is not None:
         golden = list(seal.golden)
-    return obstacle_of(criteria, standing.model, standing.dataset, labels, has_golden=bool(golden))
+    model, dataset = standing.model, standing.dataset
+    of_classes = not model.is_detector and len(model.class_names) == len(dataset.class_names)
+    return obstacle_of(
+        criteria, dataset, set(labels), is_of_classes=of_classes, has_golden=bool(golden)
+    )
 
 
 def file_changes(

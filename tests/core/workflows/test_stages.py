@@ -7,6 +7,7 @@ import pytest
 from core.domain.findings import Finding, FindingKind, QualityCheck, Severity
 from core.domain.jobs import JobKind, JobStatus
 from core.domain.models import ModelStanding
+from core.domain.signoff import Obstacle
 from core.domain.stages.facts import (
     CheckFacts,
     ModelFacts,
@@ -197,9 +198,34 @@ TABLE = {
         _with(READY, splits=(replace(SPLIT, has_test=False),)),
         "ddddc",
         StageReason.NO_TEST_IMAGES,
-        StepAction.MAKE_SPLIT,
+        StepAction.MAKE_TEST,
     ),
     "ready": (_with(READY), "ddddc", StageReason.READY_TO_SEAL, StepAction.SEAL_TEST),
+    "blocked by its criteria": (
+        _with(READY, obstacle=Obstacle.NOTHING_REQUIRED),
+        "ddddb",
+        StageReason.TEST_BLOCKED,
+        StepAction.SET_CRITERIA,
+    ),
+    "blocked by missing verdicts": (
+        _with(READY, decides_ok=False, obstacle=Obstacle.NO_VERDICTS),
+        "ddddb",
+        StageReason.TEST_BLOCKED,
+        StepAction.SET_VERDICTS,
+    ),
+    # Whoever sets a threshold first would have to set it again for the next model.
+    "blocked by its test images, without a threshold": (
+        _with(MODEL, obstacle=Obstacle.NO_DEFECTIVE),
+        "ddddb",
+        StageReason.TEST_BLOCKED,
+        StepAction.MAKE_TEST,
+    ),
+    "sealed by an earlier version, and blocked": (
+        _with(SEALED, obstacle=Obstacle.NO_VERDICTS),
+        "ddddb",
+        StageReason.TEST_BLOCKED,
+        StepAction.SET_VERDICTS,
+    ),
     "sealed, and nothing distracts": (
         _with(SEALED, check=None, splits=(replace(SPLIT, unsplit=3),)),
         "doodc",

@@ -6,7 +6,7 @@ import pytest
 
 from core.domain.datasets import Verdict
 from core.domain.findings import QualityCheck
-from core.domain.signoff import MarkKind
+from core.domain.signoff import MarkKind, Obstacle
 from core.domain.splits import Split, SplitStrategy, Subset
 from core.errors import ConfigError, SealedError, WorkspaceError
 from core.evaluation.decisions.outcome import ABOVE_ALL, OperatingPoint, single_threshold
@@ -18,7 +18,7 @@ from core.store.database import connect, transaction
 from core.workflows.data import edits
 from core.workflows.results import access, evaluation, judging, thresholds
 from core.workflows.signoff import release, report, sealing, steps
-from core.workflows.signoff.obstacles import Obstacle, obstacle_of
+from core.workflows.signoff.obstacles import obstacle_of
 from core.workflows.signoff.steps import Remedy, SignOffStep, StepStatus
 from core.workflows.use import models
 from tests.made import NAMES, VERDICTS, add_model, make_dataset
@@ -358,7 +358,7 @@ def test_what_cannot_be_judged_is_neither_sealed_nor_opened(workspace, tmp_path)
 def test_an_obstacle_is_known_from_classes_and_counts_alone(made, asked, labels, obstacle):
     standing = sealing.sign_off(made.workspace, "a")
     criteria = ReleaseCriteria(**asked)
-    given = obstacle_of(criteria, standing.model, standing.dataset, labels, has_golden=False)
+    given = obstacle_of(criteria, standing.dataset, labels, is_of_classes=True, has_golden=False)
     assert given is obstacle
 
 
