@@ -158,10 +158,7 @@ def open_user_file(path: Path, *, most_bytes: int, roots: Sequence[Path] = ()) -
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise OSError(errno.EINVAL, "it is not a regular file", str(path))
-        if not may_be_read(_opened_path(descriptor, path), roots):
-            raise OSError(
-                errno.EACCES, "it is outside of the folders that Touchstone may read", str(path)
-            )
+        _refuse_outside(_opened_path(descriptor, path), path, roots)
         if status.st_size > most_bytes:
             sizes = f"it has {size(status.st_size)}; the limit is {size(most_bytes)}"
             raise OSError(errno.EFBIG, sizes, str(path))
@@ -180,6 +177,43 @@ def read_user_file(path: Path, *, most_bytes: int, roots: Sequence[Path] = ()) -
     with open_user_file(path, most_bytes=most_bytes, roots=roots) as file:
         # Why not all that is allowed: room for it would be taken before a byte is read.
         return file.read(min(os.fstat(file.fileno()).st_size, most_bytes))
+
+
+@contextmanager
+def open_user_folder(
+    path: Path, *, roots: Sequence[Path] = ()
+) -> Iterator[Iterator["os.DirEntry[str]"]]:
+    """The entries of a folder that is not ours, one by one; all listings for a person pass here.
+
+    As in `open_user_file`, what is judged is what is open. Entries are valid inside of the block
+    and have no useful path: join their names to that of the folder.
+
+    Args:
+        path: of the folder; links are followed.
+        roots: as in `open_user_file`.
+
+    Raises:
+        OSError: if it is missing, no folder, may not be read, or leads outside.
+    """
+    if os.scandir not in os.supports_fd:  # Windows
+        _refuse_outside(Path(os.path.realpath(path)), path, roots)
+        with os.scandir(path) as entries:
+            yield entries
+        return
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        _refuse_outside(_opened_path(descriptor, path), path, roots)
+        with os.scandir(descriptor) as entries:
+            yield entries
+    finally:
+        os.close(descriptor)
+
+
+def _refuse_outside(resolved: Path, path: Path, roots: Sequence[Path]) -> None:
+    if not may_be_read(resolved, roots):
+        raise OSError(
+            errno.EACCES, "it is outside of the folders that Touchstone may read", str(path)
+        )
 
 
 def may_be_read(resolved: Path, roots: Sequence[Path]) -> bool:

@@ -212,6 +212,14 @@ def folders_are_closed() -> bool:
     return is_exposed() and not import_roots()
 
 
+def closed_folders_error() -> PathNotAllowedError:
+    """Why no folder may be named while `folders_are_closed`, and what to do."""
+    return PathNotAllowedError(
+        "Folders of the server are closed, because other machines reach it.",
+        f"An administrator opens some with {IMPORT_ROOTS_VARIABLE}; or send a ZIP file.",
+    )
+
+
 def is_system_path(path: Path) -> bool:
     """Whether a resolved path is in a folder of the operating system without images."""
     # Why text: asked at every file, where comparing paths would take longer than reading.
@@ -244,10 +252,7 @@ def allowed_import_path(path: Path, *, uploads: Path | None = None) -> Path:
     if inside and not is_system_path(resolved):
         return resolved
     if folders_are_closed():
-        raise PathNotAllowedError(
-            "Folders of the server are closed, because other machines reach it.",
-            f"An administrator opens some with {IMPORT_ROOTS_VARIABLE}; or send a ZIP file.",
-        )
+        raise closed_folders_error()
     raise PathNotAllowedError(
         f"{path} is not in a folder that Touchstone may read.",
         f"Allowed: {', '.join(str(root) for root in roots) or 'all except system folders'}. "

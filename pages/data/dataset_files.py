@@ -17,6 +17,7 @@ from core.workflows.data import datasets, image_facts
 from core.workflows.data.datasets import DeletedWith
 from core.workspace import Workspace
 from pages.ui import errors, state, text, widgets
+from pages.ui.folder_picker import folder_field
 from pages.ui.people import rights
 from pages.ui.places import Place
 
@@ -231,10 +232,11 @@ def _move(workspace: Workspace, dataset: Dataset) -> None:
     if not roots:
         st.caption("The images of this dataset are inside the workspace.")
         return
-    with st.form("move_dataset", border=False):
-        folder = st.text_input(
+    with st.container(key="move_dataset"):
+        folder = folder_field(
             "The folder is now here",
-            key="moved_to",
+            "moved_to",
+            right=Right.DATA,
             placeholder=roots[0],
             help="Where the images are now, on the server. Names and sizes of all files and the "
             "contents of up to 2,000 are compared first.",
@@ -253,17 +255,17 @@ def _move(workspace: Workspace, dataset: Dataset) -> None:
             key="move_anyway",
             help="You are then asked what to do with these images.",
         )
-        if st.form_submit_button(
-            "Use this folder", icon=":material/drive_file_move:", **rights.only(Right.DATA)
+        if st.button(
+            "Read from there",
+            icon=":material/drive_file_move:",
+            key="move_there",
+            **rights.only(Right.DATA, disabled=not folder),
         ):
-            if not folder.strip():
-                st.warning("Enter the folder.")
-                return
             _start(
                 lambda: files.start_relocation(
                     workspace,
                     dataset.id,
-                    Path(folder.strip()),
+                    Path(folder),
                     root=root or None,
                     anyway=anyway,
                 )

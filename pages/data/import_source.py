@@ -13,10 +13,12 @@ from core.data.importing.listing import Listing
 from core.data.importing.plan import ImportPlan
 from core.data.importing.preview import preview_images
 from core.data.importing.walk import SourceNames
+from core.domain.keeping.people import Right
 from core.workflows.data import uploads
 from core.workspace import Workspace, folders_are_closed
 from pages.ui import errors, inference, state, text
 from pages.ui.components import zip_upload
+from pages.ui.folder_picker import folder_field
 
 SOURCES = {
     "folder": "Folder on the server",
@@ -76,15 +78,16 @@ def choose_source(workspace: Workspace) -> ImportSource | None:
 
 
 def _folder() -> ImportSource | None:
-    typed = st.text_input(
+    typed = folder_field(
         "Folder",
-        key="folder",
+        "folder",
+        right=Right.DATA,
         placeholder="/data/parts",
-        help="Path of the folder with your class folders, on the machine that runs Touchstone.",
+        help="The folder with your class folders, on the machine that runs Touchstone.",
     )
-    if not typed.strip():
+    if not typed:
         return None
-    path = Path(typed.strip().strip('"')).expanduser()
+    path = Path(typed).expanduser()
     if not path.is_absolute():
         st.error("Enter the full path, starting at the root of the disk.", icon=":material/error:")
         return None

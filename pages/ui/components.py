@@ -70,6 +70,12 @@ _classes = st.components.v2.component(
     css=_asset("classes.css"),
     js=_asset("classes.js"),
 )
+_folders = st.components.v2.component(
+    "touchstone_folders",
+    html="<div class='ts-folders'></div>",
+    css=_asset("folders.css"),
+    js=_asset("folders.js"),
+)
 
 
 @dataclass(frozen=True)
@@ -263,6 +269,44 @@ def class_table(
         on_sort_change=on_sort,
         on_chosen_change=on_chosen,
     )
+
+
+@dataclass(frozen=True)
+class FolderView:
+    """A folder to walk on from; all texts are shown literally.
+
+    Attributes:
+        number: comes back with each click, and tells which folder it was in.
+        trail: names of the folders down to the open one.
+        places: icon (a Material symbol), name and path of where one can begin.
+        place: position of the place that is open; None: none is.
+        folders: name of each, and why it cannot be opened, or "".
+        problem: why there are no folders; "" if there is no reason.
+        notes: what is not shown.
+    """
+
+    number: int
+    trail: Sequence[str]
+    places: Sequence[tuple[str, str, str]]
+    place: int | None
+    folders: Sequence[tuple[str, str]]
+    problem: str
+    notes: Sequence[str]
+
+
+def folder_view(
+    view: FolderView, key: str, *, on_open: Callable[[], None], on_use: Callable[[], None]
+) -> None:
+    """Trail, places and subfolders, by mouse and by keys.
+
+    Args:
+        view: what is shown.
+        key: of the widget; in `on_open`, `st.session_state[key].open` is what was opened ("trail",
+            "place" or "folder"), its position, and the number of the view.
+        on_open: called after a click.
+        on_use: called where somebody takes the open folder by key.
+    """
+    _folders(key=key, data=asdict(view), on_open_change=on_open, on_use_change=on_use)
 
 
 def findings(data: Mapping[str, object], key: str) -> None:

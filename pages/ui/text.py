@@ -28,6 +28,7 @@ from core.words import size as size
 from core.words import whole_percent as whole_percent
 
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|~:$<>&^=])")
+_UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _MARKUP = re.compile(r"[\[\]<>`*$\\]|:\w+[:\[]|~~|\b_|_\b|^\s*[#>]|&\w+;|https?:|www\.")
 
 
@@ -39,6 +40,12 @@ def plain(text: str) -> str:
 def linkable(text: str) -> str:
     """As `plain`, but unchanged where Markdown would change nothing: for choices in the link."""
     return plain(text) if _MARKUP.search(text) else text
+
+
+def visible(text: str) -> str:
+    """A name of the file system with what cannot be seen or sent written out: a line break, bytes
+    that are no text, marks that turn the direction of writing."""
+    return _UNSEEN.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text)
 
 
 def html(text: str) -> str:

@@ -17,6 +17,7 @@ from core.workflows import job_words, jobs
 from core.workflows.use import models, parts, prediction
 from core.workspace import Workspace
 from pages.ui import errors, text, widgets
+from pages.ui.folder_picker import folder_field
 from pages.ui.people import rights
 from pages.ui.viewer import uploads
 from pages.use import predict_parts, predict_results, predict_table
@@ -30,9 +31,10 @@ SHOWN = 10_000  # images, so that a session stays small
 
 def whole_folder(workspace: Workspace, model: Model) -> None:
     with st.container(border=True):
-        typed = st.text_input(
+        typed = folder_field(
             "Folder on the server",
-            key="batch_folder",
+            "batch_folder",
+            right=Right.PREDICT,
             placeholder="/data/incoming",
             help="All images below this folder are classified into one table. You can leave this "
             "page in the meantime.",
@@ -45,13 +47,13 @@ def whole_folder(workspace: Workspace, model: Model) -> None:
             type="primary",
             icon=":material/play_arrow:",
             key="start_batch",
-            **rights.only(Right.PREDICT, disabled=not typed.strip()),
+            **rights.only(Right.PREDICT, disabled=not typed),
         ):
             try:
                 job = prediction.start_batch(
                     workspace,
                     model,
-                    Path(typed.strip()),
+                    Path(typed),
                     delimiter=delimiter,
                     part_by=part_by,
                 )

@@ -5,12 +5,14 @@ from pathlib import Path
 
 import streamlit as st
 
+from core.domain.keeping.people import Right
 from core.domain.models import Model
 from core.errors import TouchstoneError
 from core.files import CsvDelimiter
 from core.workflows.use.watching import newest_rows
 from core.workspace import allowed_import_path
 from pages.ui import errors, text, widgets
+from pages.ui.folder_picker import folder_field
 from pages.use import predict_table
 
 _SHOWN = 50
@@ -21,12 +23,15 @@ def watched_folder(model: Model) -> None:
     """The command that watches, ready to be copied, and what it has answered so far."""
     with st.container(border=True):
         left, right = st.columns(2)
-        folder = left.text_input(
-            "Folder that gets the images",
-            key="watch_folder",
-            placeholder="/data/camera",
-            help="For lines that can only write files. Each image is answered once it is complete.",
-        )
+        with left:
+            folder = folder_field(
+                "Folder that gets the images",
+                "watch_folder",
+                right=Right.PREDICT,
+                placeholder="/data/camera",
+                help="For lines that can only write files. Each image is answered once it is "
+                "complete.",
+            )
         table = right.text_input(
             "Table of the answers",
             key="watch_table",
@@ -40,12 +45,12 @@ def watched_folder(model: Model) -> None:
                 help="To a folder called done beside the watched one.",
             )
             delimiter = widgets.csv_delimiter("watch_delimiter")
-        if not folder.strip() or not table.strip():
+        if not folder or not table.strip():
             st.caption(
                 "Both make the command of a program of its own, which goes on without this page."
             )
             return
-        st.code(_command(model, folder.strip(), table.strip(), moves, delimiter), language="bash")
+        st.code(_command(model, folder, table.strip(), moves, delimiter), language="bash")
         st.caption("Run it on the server, as a service for example. It survives restarts.")
     _answers(Path(table.strip()), delimiter)
 

@@ -146,3 +146,63 @@ def test_the_columns_of_a_table_are_chosen_and_numbers_get_names(
     samples, _ = datasets.samples(Workspace(app.workspace), dataset.id)
     assert dataset.class_names == ("cracked", "good")
     assert dict(samples[0].attributes) == {"column 3": "mono"}
+
+
+def test_a_folder_is_imported_by_browsing_with_mouse_and_keys(
+    app: App, page: Page, tmp_path: Path
+) -> None:
+    # Only a typed path was taken: people had to know it, on a machine that is not theirs.
+    top = tmp_path / "pictures"
+    for name in ("<img src=x onerror=alert(1)>", "new\nline", *(f"line {n}" for n in range(2, 12))):
+        (top / name).mkdir(parents=True)
+    _tree(top / "housings", *(f"{label}/{n}.png" for label in ("good", "dent") for n in range(3)))
+    dialogs: list[str] = []
+    page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
+    open_page(page, app, "import")
+    page.locator(".st-key-folder input").fill(str(top))
+    page.keyboard.press("Enter")
+    settled(page)
+    click(page, "browse_folder")
+    folders = page.locator(".ts-folders")
+    rows, trail = folders.locator(".folder .name"), folders.locator(".trail [aria-current]")
+    expect(trail).to_have_text("pictures")
+    expect(rows.nth(0)).to_have_text("<img src=x onerror=alert(1)>")
+    assert "new\\nline" in rows.all_inner_texts()
+    expect(page.get_by_text("2 class folders, 6 images")).to_be_visible()
+
+    folders.get_by_text("line 11").click()
+    expect(trail).to_have_text("line 11")
+    expect(folders.get_by_text("No folders inside.")).to_be_visible()
+    folders.locator(".trail").get_by_text("pictures").click()
+    expect(trail).to_have_text("pictures")
+    # The rest by keys: letters filter, Enter opens, Backspace goes up.
+    expect(folders.locator(".folder").first).to_be_focused()
+    page.keyboard.type("hous")
+    expect(rows).to_have_text(["housings"])
+    page.keyboard.press("Enter")
+    expect(trail).to_have_text("housings")
+    expect(rows).to_have_text(["dent", "good"])
+    expect(folders.locator(".folder").first).to_be_focused()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    expect(trail).to_have_text("good")
+    expect(page.get_by_text("3 images", exact=True)).to_be_visible()
+    page.keyboard.press("Backspace")
+    expect(trail).to_have_text("housings")
+    page.keyboard.press("Control+Enter")
+    expect(folders).to_be_hidden()
+    expect(page.locator(".st-key-folder input")).to_have_value(str(top / "housings"))
+    _import(page)
+    dataset = datasets.find_dataset(Workspace(app.workspace), "housings")
+    assert (dataset.class_names, dataset.sample_count) == (("dent", "good"), 6)
+    assert not dialogs
+
+    # What was imported is a place to begin at from now on; the button takes the folder too.
+    open_page(page, app, "import")
+    click(page, "browse_folder")
+    place = folders.locator(".place").get_by_text("housings")
+    place.click()
+    expect(trail).to_have_text("housings")
+    expect(folders.locator(".place[aria-current]")).to_have_text(re.compile("housings"))
+    click(page, "use_folder")
+    expect(page.locator(".st-key-folder input")).to_have_value(str(top / "housings"))

@@ -139,6 +139,14 @@ def is_hidden(name: str) -> bool:
     return not _SYSTEM_NAMES.isdisjoint(name.lower().split("/"))
 
 
+def is_link(entry: "os.DirEntry[str]") -> bool:
+    """Whether it is a symbolic link, or a junction, which Windows does not count as one."""
+    if entry.is_symlink():
+        return True
+    is_folder = os.name == "nt" and entry.is_dir(follow_symlinks=False)
+    return is_folder and os.path.realpath(entry.path) != entry.path
+
+
 def _sorted_out(
     source: Path,
     found: Iterable[str],
@@ -213,7 +221,7 @@ class _FolderWalk:
             folders: list[tuple[str, str]] = []
             for entry in self._entries(relative, place):
                 name = f"{relative}/{entry.name}" if relative else entry.name
-                if _is_link(entry):
+                if is_link(entry):
                     yield from self._link(name, entry.path, place)
                 elif entry.is_dir(follow_symlinks=False):
                     folders.append((name, entry.path))
@@ -257,14 +265,6 @@ class _FolderWalk:
 
     def _leave_out(self, name: str, reason: str) -> None:
         self._left_out.append(Skipped(name, reason))
-
-
-def _is_link(entry: "os.DirEntry[str]") -> bool:
-    """Whether it is a symbolic link, or a junction, which Windows does not count as one."""
-    if entry.is_symlink():
-        return True
-    is_folder = os.name == "nt" and entry.is_dir(follow_symlinks=False)
-    return is_folder and os.path.realpath(entry.path) != entry.path
 
 
 def _contains(folder: str, path: str) -> bool:

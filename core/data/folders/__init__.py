@@ -1,0 +1,1 @@
+"""The folders of the machine that the app runs on, as a person walks through them."""
