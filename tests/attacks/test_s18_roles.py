@@ -25,7 +25,7 @@ from core.store.people import guard as write_guard
 from core.worker.depth import measured_dataset
 from core.worker.launcher import lane_lock
 from core.workflows import jobs as job_actions
-from core.workflows.data import certificates, datasets, edits
+from core.workflows.data import certificates, datasets, edits, uploads
 from core.workflows.keeping import bin as bins
 from core.workflows.keeping import people, record
 from core.workflows.results import access, evaluation
@@ -116,6 +116,17 @@ def test_every_table_has_a_right_and_a_viewer_writes_to_none(plant):
     for statement in ("UPDATE record SET person = 'me'", "DELETE FROM record"):
         with _as("eve"), connect(plant) as db, pytest.raises(sqlite3.DatabaseError):
             db.conn.execute(statement)
+
+
+def test_a_path_tells_nothing_to_who_may_not_import(plant, tmp_path):
+    # The preview of an import shows names and pictures of whatever the server may read.
+    for name, may in (("eve", False), ("ina", False), ("kim", True)):
+        with _as(name):
+            if may:
+                assert uploads.start_listing(plant, tmp_path / "images").names().names
+            else:
+                with pytest.raises(NotAllowedError, match="may not"):
+                    uploads.start_listing(plant, tmp_path / "images")
 
 
 # What each command is called with; what it needs lies in the workspace, so that only the role is

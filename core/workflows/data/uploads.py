@@ -47,8 +47,10 @@ def start_listing(
         zip_encoding: of names in a ZIP file that are not marked as UTF-8; None: detected.
 
     Raises:
+        NotAllowedError: if whoever acts may import nothing, to whom it would tell what is there.
         PathNotAllowedError: if the path may not be read.
     """
+    people.require(workspace, Right.DATA, "import")
     path = allowed_import_path(source, uploads=workspace.uploads)
     return Listing(path, zip_encoding=zip_encoding)
 
