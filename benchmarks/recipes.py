@@ -1,6 +1,7 @@
 """Is every slower recipe at least as good as the faster one?
 
     python benchmarks/recipes.py FOLDER [--seeds 5] [--staged 10] [--full 20] [--flips]
+        [--only quick staged]
 
 Imports the folder into a new workspace and, for each seed, splits it with look-alikes kept together
 and trains quick, quick with tiles among what it compares, staged and full through the command line,
@@ -61,14 +62,17 @@ def main() -> None:
     parser.add_argument("--staged", type=float, default=10, help="minutes")
     parser.add_argument("--full", type=float, default=20, help="minutes")
     parser.add_argument("--flips", action="store_true", help="a flipped part is the same part")
+    parser.add_argument("--only", nargs="+", help="some of quick, tiles, staged, full")
     arguments = parser.parse_args()
     tiles = "auto_mirrored_tiles" if arguments.flips else "auto_tiles"
     recipes: dict[str, tuple[object, ...]] = {
         "quick": ("--recipe", "quick"),
-        "quick, tiles": ("--recipe", "quick", "--detail", tiles),
+        "tiles": ("--recipe", "quick", "--detail", tiles),
         "staged": ("--recipe", "staged", "--minutes", arguments.staged),
         "full": ("--recipe", "full", "--minutes", arguments.full),
     }
+    if arguments.only:
+        recipes = {name: recipes[name] for name in arguments.only}
     found: dict[str, list[dict[str, float]]] = {recipe: [] for recipe in recipes}
     print(f"{'':22}" + "".join(f"{name:>9}" for name in ("acc", "recall", "F1", "loss")))
     with tempfile.TemporaryDirectory() as scratch:
@@ -90,7 +94,7 @@ def main() -> None:
     for recipe, runs in found.items():
         for name, of in (("mean", statistics.mean), ("deviation", statistics.pstdev)):
             print(line(f"{recipe}, {name}", {key: of([r[key] for r in runs]) for key in MEASURES}))
-        if recipe != "quick":
+        if recipe != "quick" and "quick" in found:
             gains = [
                 {key: run[key] - quick[key] for key in MEASURES}
                 for run, quick in zip(runs, found["quick"], strict=True)
