@@ -29,7 +29,9 @@ app = typer.Typer()
 
 @app.command()
 def record(
-    text: Annotated[str, typer.Option(help="Only rows with this in person, name or reason.")] = "",
+    text: Annotated[
+        str, typer.Option(help="Only rows with this in person, name, id, reason or values.")
+    ] = "",
     action: Annotated[
         list[RecordedAction] | None, typer.Option(help="Only this action; may be repeated.")
     ] = None,

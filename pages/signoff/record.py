@@ -8,12 +8,15 @@ import streamlit as st
 
 from core.domain.record import RecordedAction, RecordRow, in_utc
 from core.workflows.keeping import record
+from core.workflows.keeping.record_values import in_full
+from core.workflows.keeping.record_words import in_words
 from core.workspace import Workspace
 from pages.ui import state, text, widgets
 from pages.ui.places import Place
-from pages.ui.tables import SMALL_ROWS, small_table
+from pages.ui.tables import small_table
 
 PAGE = 50
+DETAILS = "Open a row for its ids, digests and values in full. “→” stands between old and new."
 PERSON = "As entered, or the account of a command. – is Touchstone itself."
 
 
@@ -55,7 +58,7 @@ def rows(workspace: Workspace) -> None:
         words = st.text_input(
             "Search",
             key="search_record",
-            placeholder="Person, name, id or reason",
+            placeholder="Person, name, id, reason, value",
             bind="query-params",
             width=320,
         )
@@ -83,35 +86,27 @@ def rows(workspace: Workspace) -> None:
     if not found:
         st.info("Nothing in the record matches.")
         return
-    _table(found)
+    _table(workspace, found)
     st.caption(f"{text.count(total, 'row')}, newest first. Rows cannot be changed or deleted.")
     if pages > 1:
         st.pagination(pages, width="stretch", key="record_page")
 
 
-def _table(found: Sequence[RecordRow]) -> None:
-    columns = {
-        "time (UTC)": [in_utc(row.at) for row in found],
-        "person": [row.person or "–" for row in found],
-        "action": [str(row.action) for row in found],
-        "what": [row.name or row.subject or "–" for row in found],
-        "reason": [row.reason for row in found],
-        "before": [row.old or "" for row in found],
-        "after": [row.new or "" for row in found],
-    }
-    if len(found) <= SMALL_ROWS:
-        tips = {"person": PERSON}
-        small_table(columns, "record_rows", about="The record, newest first", tips=tips)
-        return
-    st.dataframe(
-        columns,
-        hide_index=True,
-        key="record_rows",
-        column_config={
-            "time (UTC)": st.column_config.TextColumn(width=150),
-            "person": st.column_config.TextColumn(width=100, help=PERSON),
-            "action": st.column_config.TextColumn(width=160),
+def _table(workspace: Workspace, found: Sequence[RecordRow]) -> None:
+    names = record.names_in(workspace, found)
+    small_table(
+        {
+            "time (UTC)": [in_utc(row.at) for row in found],
+            "person": [row.person or text.NOTHING for row in found],
+            "action": [row.action for row in found],
+            "what": [row.name or row.subject or text.NOTHING for row in found],
+            "details": [in_words(row, names) or f"row {row.number}" for row in found],
+            "reason": [row.reason for row in found],
         },
+        "record_rows",
+        about="The record, newest first",
+        tips={"person": PERSON, "details": DETAILS},
+        opens={"details": [in_full(row, names) for row in found]},
     )
 
 

@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 import streamlit as st
 
 SMALL_ROWS = 8  # seen at a glance, so nobody sorts them; the style sheet keeps a place for as many
+Pairs = Sequence[tuple[str, str]]
 _LONG = 48  # characters: longer texts wrap, and scroll within their cell
 
 
@@ -22,6 +23,7 @@ def small_table(
     numbers: Collection[str] = (),
     shares: Mapping[str, Sequence[float]] | None = None,
     tips: Mapping[str, str] | None = None,
+    opens: Mapping[str, Sequence[Pairs]] | None = None,
 ) -> None:
     """A table of a few rows.
 
@@ -32,18 +34,26 @@ def small_table(
         numbers: titles of columns whose texts stand at the right.
         shares: title -> shares in [0, 1], drawn as bars with whole percents, behind the others.
         tips: title -> what is said where the pointer rests on it.
+        opens: title -> for each row, what its text opens into: names and texts, by mouse or keys.
+            A narrow screen shows the cells of a row below each other then.
     """
     bars = shares or {}
     heads = "".join(_head(title, numbers, tips or {}) for title in (*columns, *bars))
     cells = [
-        *([_text(i, is_number=title in numbers) for i in own] for title, own in columns.items()),
+        *(
+            [_opening(*item) for item in zip(own, opens[title], strict=True)]
+            if opens and title in opens
+            else [_text(words, is_number=title in numbers) for words in own]
+            for title, own in columns.items()
+        ),
         *([_bar(share) for share in own] for own in bars.values()),
     ]
     body = "".join(f"<tr>{''.join(row)}</tr>" for row in zip(*cells, strict=True))
     count = min(len(next(iter(columns.values()))), SMALL_ROWS)
     table = st.container(key=f"{key}_of_{count}_rows")
+    kind = "ts-table opens" if opens else "ts-table"
     table.html(
-        f'<div class="ts-table" role="region" tabindex="0" aria-label="{html.escape(about)}">'
+        f'<div class="{kind}" role="region" tabindex="0" aria-label="{html.escape(about)}">'
         f"<table><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table></div>"
     )
 
@@ -59,6 +69,17 @@ def _text(words: str, *, is_number: bool) -> str:
         return f'<td class="long"><div>{html.escape(words)}</div></td>'
     kind = ' class="number"' if is_number else ""
     return f"<td{kind}>{html.escape(words)}</td>"
+
+
+def _opening(words: str, pairs: Pairs) -> str:
+    # Why a tabindex: what scrolls must be reached by keys, in every browser.
+    listed = "".join(
+        f"<dt>{html.escape(name)}</dt><dd>{html.escape(value)}</dd>" for name, value in pairs
+    )
+    return (
+        f'<td class="opening"><details><summary>{html.escape(words)}</summary>'
+        f'<dl tabindex="0">{listed}</dl></details></td>'
+    )
 
 
 def _bar(share: float) -> str:

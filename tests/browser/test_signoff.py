@@ -74,3 +74,16 @@ def test_a_change_after_sealing_is_named_on_the_page(app: App, page: Page, made:
     expect(page.get_by_text("The seal is void")).to_be_visible()
     expect(page.get_by_text(re.compile("1 test image got another class"))).to_be_visible()
     expect(page.locator(".st-key-open_test")).to_have_count(0)
+
+
+def test_a_row_of_the_record_opens_into_everything_it_holds_by_keys(app: App, page: Page) -> None:
+    # It was raw JSON, cut off at the edge of a table that is no text.
+    open_page(page, app, "record")
+    row = page.locator("tr", has_text="release criteria set")
+    expect(row.get_by_text("false reject rate at most 20%")).to_be_visible()
+    value = row.locator("dt", has_text="false reject rate at most")
+    expect(value).to_be_hidden()
+    row.locator("summary").focus()
+    page.keyboard.press("Enter")
+    expect(value).to_be_visible()
+    expect(row.locator("dd", has_text=re.compile("^[0-9a-f]{64}$"))).to_be_visible()

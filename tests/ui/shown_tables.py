@@ -7,7 +7,7 @@ from streamlit.testing.v1 import AppTest
 
 def tables(app: AppTest) -> list[dict[str, list[str]]]:
     """Title -> texts of each small table, then of each grid (numbers as Python writes them)."""
-    bodies = [item.proto.body for item in app.get("html") if 'class="ts-table"' in item.proto.body]
+    bodies = [item.proto.body for item in app.get("html") if 'class="ts-table' in item.proto.body]
     grids = [
         {str(title): [str(value) for value in values] for title, values in grid.value.items()}
         for grid in app.dataframe
@@ -17,7 +17,7 @@ def tables(app: AppTest) -> list[dict[str, list[str]]]:
 
 def _small(body: str) -> dict[str, list[str]]:
     head, *rows = (
-        ["".join(cell.itertext()) for cell in row]
+        ["".join((cell.find(".//summary") or cell).itertext()) for cell in row]
         for row in ElementTree.fromstring(body).iter("tr")
     )
     return {title: [row[at] for row in rows] for at, title in enumerate(head)}

@@ -240,8 +240,14 @@ def test_the_record_is_read_filtered_and_verified_on_its_page(
     app = open_page("signoff/record.py", made.workspace)
     (table,) = tables(app)
     assert "release criteria set" in table["action"]
-    # Settings are long: their cells wrap and scroll, instead of making the table wider.
-    assert any('<td class="long"><div>{&quot;' in item.proto.body for item in app.get("html"))
+    # It was raw JSON, cut off at the edge; now words, which open into all values.
+    assert "escape rate at most 50%, proven with 95% confidence" in " ".join(table["details"])
+    assert not [words for words in table["details"] if "{" in words or '"' in words]
+    (body,) = [item.proto.body for item in app.get("html") if "<dl" in item.proto.body]
+    assert "{" not in body
+    assert "<dt>escape rate at most</dt><dd>0.5</dd>" in body
+    app.text_input(key="search_record").set_value("max_escape").run()
+    assert "release criteria set" in tables(app)[0]["action"]
     app.text_input(key="search_record").set_value("no such person").run()
     assert "Nothing in the record matches" in app.info[0].value
     app.button(key="verify_record").click().run()

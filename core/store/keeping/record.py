@@ -5,6 +5,7 @@ They need functions of the connection (`functions`), so other programs can read 
 write to what is recorded.
 """
 
+import json
 from collections.abc import Callable, Iterator
 
 from sqlite_utils import Database
@@ -348,15 +349,19 @@ def newest(
 
     Args:
         db: the workspace's database.
-        text: part of a person, name, id or reason, in upper or lower case.
+        text: part of a person, name, id, reason, or old or new value, in upper or lower case.
         actions: only these; empty: all.
         limit: rows of the page.
         offset: rows before it.
     """
-    like = f"%{text.replace('!', '!!').replace('%', '!%').replace('_', '!_')}%"
-    where = "(person LIKE :t ESCAPE '!' OR name LIKE :t ESCAPE '!' OR subject LIKE :t ESCAPE '!'"
-    where += " OR reason LIKE :t ESCAPE '!')"
-    asked: dict[str, object] = {"t": like, "limit": limit, "offset": offset}
+    once = json.dumps(text)[1:-1]  # within JSON, an ü is written otherwise
+    forms = {"text": text, "once": once, "twice": json.dumps(once)[1:-1]}
+    columns = ("person", "name", "subject", "reason", "old", "new")
+    likes = [f"{column} LIKE :text ESCAPE '!'" for column in columns]
+    likes += [f"{c} LIKE :{form} ESCAPE '!'" for c in ("old", "new") for form in ("once", "twice")]
+    where = f"({' OR '.join(likes)})"
+    asked: dict[str, object] = {name: _like(form) for name, form in forms.items()}
+    asked |= {"limit": limit, "offset": offset}
     if actions:
         names = [f":a{i}" for i in range(len(actions))]
         where += f" AND action IN ({', '.join(names)})"
@@ -368,6 +373,11 @@ def newest(
         asked,
     )
     return [RecordRow(*row) for row in rows.fetchall()], int(total)
+
+
+def _like(text: str) -> str:
+    """A pattern for what holds this text, whose escape is an exclamation mark."""
+    return f"%{text.replace('!', '!!').replace('%', '!%').replace('_', '!_')}%"
 
 
 def newest_of(db: Database, action: RecordedAction) -> RecordRow | None:

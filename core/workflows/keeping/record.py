@@ -1,6 +1,6 @@
 """The record of a workspace: reading and exporting it, and checking that nobody altered it."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,8 +11,9 @@ from core.errors import ConfigError
 from core.files import Cell, write_csv
 from core.store import datasets, versions
 from core.store.database import connect, transaction
-from core.store.keeping import record, verification
+from core.store.keeping import names, record, verification
 from core.worker.files.checks import known_file
+from core.workflows.keeping.record_values import ids_in
 from core.workspace import Workspace
 
 COLUMNS = (
@@ -55,7 +56,7 @@ def entries(
 
     Args:
         workspace: whose record.
-        text: part of a person, name, id or reason.
+        text: part of a person, name, id, reason, or old or new value.
         actions: only these; empty: all.
         limit: rows of the page.
         offset: rows before it.
@@ -64,6 +65,12 @@ def entries(
         return record.newest(
             db, text=text, actions=tuple(a.value for a in actions), limit=limit, offset=offset
         )
+
+
+def names_in(workspace: Workspace, rows: Iterable[RecordRow]) -> dict[str, str]:
+    """Id -> name of the things that the values of these rows mention, deleted ones too."""
+    with connect(workspace) as db:
+        return names.names_of(db, {key for row in rows for key in ids_in(row)})
 
 
 def anchor(workspace: Workspace) -> Anchor | None:
