@@ -246,6 +246,7 @@ def export(
 
         plan = with_unchanged_files(opened, dataset, changed, planned)
         missing = exports.write_export(plan, to, delimiter=delimiter)
+        exports.note_export(opened.workspace, plan, to.suffix.lstrip(".").lower() or "folder")
         for name in missing[:20]:
             note(f"The file of {name} no longer exists.")
         result = {

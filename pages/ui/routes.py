@@ -147,6 +147,8 @@ async def _model(request: Request) -> Response:
     try:
         model = await run_in_threadpool(models.find_model, workspace, request.path_params["model"])
         path = await run_in_threadpool(models.model_file, workspace, model)
+        if "range" not in request.headers:  # else the rest of a download that is recorded already
+            await run_in_threadpool(models.note_download, workspace, model)
     except TouchstoneError as err:
         return Response(err.message, 404)
     name = quote(f"{model.name}.safetensors", safe="")
@@ -252,6 +254,7 @@ async def _export(request: Request) -> Response:
             await in_time(EXPORTS, EXPORT_S, exports.refuse_changed, open_workspace(), export)
     except (FilesChangedError, NoAnswerError) as err:
         return Response(str(err), 409)
+    await run_in_threadpool(exports.note_export, open_workspace(), export, file_format.value)
     blocks = exports.export_blocks(export, file_format, delimiter=CsvDelimiter(delimiter))
     name = quote(f"{export.name}.{kind}", safe="")
     headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{name}"}

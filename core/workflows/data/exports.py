@@ -10,6 +10,7 @@ from typing import assert_never
 from core.data import exports
 from core.data.exports import ExportItem
 from core.domain.datasets import Dataset, DatasetVersion
+from core.domain.record import RecordedAction
 from core.domain.splits import Split
 from core.errors import ConfigError
 from core.files import CsvDelimiter, atomic_write, csv_lines
@@ -17,6 +18,7 @@ from core.store import datasets, splits, versions
 from core.store.database import connect
 from core.worker.files.checks import Report
 from core.workflows import files
+from core.workflows.keeping import record
 from core.workspace import Workspace
 
 
@@ -124,6 +126,18 @@ def refuse_changed(workspace: Workspace, export: Export, report: Report = nobody
         FilesChangedError: if a file has another content, or is missing.
     """
     files.refuse_changed(workspace, export.dataset.id, report, version=export.version.number)
+
+
+def note_export(workspace: Workspace, export: Export, written_as: str) -> None:
+    """Record who took a dataset along, of which version and in which form."""
+    number = export.version.number
+    record.note(
+        workspace,
+        RecordedAction.EXPORTED,
+        export.dataset.id,
+        export.dataset.name,
+        new=f"version {number}, {written_as}",
+    )
 
 
 def write_export(

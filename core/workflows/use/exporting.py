@@ -9,6 +9,7 @@ from pathlib import Path
 
 from core.domain.datasets import SampleStatus
 from core.domain.models import Model, ModelFormat
+from core.domain.record import RecordedAction
 from core.domain.splits import Subset
 from core.errors import ConfigError
 from core.evaluation.decisions.part_decisions import part_results
@@ -19,6 +20,7 @@ from core.inference.exporting import largest_difference, run_example
 from core.store import datasets, splits, versions
 from core.store.database import connect
 from core.words import count
+from core.workflows.keeping import record
 from core.workflows.results.thresholds import saved_rule
 from core.workflows.use.models import exported_bundle, model_file, upload_model
 from core.workflows.use.prediction import Call, call_directly, predict
@@ -54,6 +56,8 @@ def export_model(
 ) -> ExportCheck | None:
     """Write a model into a new folder, and check what is in it in a process without Touchstone.
 
+    The record says who took it.
+
     Args:
         workspace: where it lives.
         model: to hand over.
@@ -72,6 +76,19 @@ def export_model(
     """
     if target.exists():
         raise ConfigError(f"{target} exists already.", "Choose a folder that does not exist yet.")
+    check = _written(workspace, model, target, model_format, images, call)
+    record.note(workspace, RecordedAction.EXPORTED, model.id, model.name, new=model_format.value)
+    return check
+
+
+def _written(
+    workspace: Workspace,
+    model: Model,
+    target: Path,
+    model_format: ModelFormat,
+    images: Sequence[Path],
+    call: Call,
+) -> ExportCheck | None:
     is_copy = model_format is ModelFormat.BUNDLE
     checked = _to_check(workspace, model, images) if not is_copy else []
     try:

@@ -11,7 +11,8 @@ from sqlite_utils import Database
 
 from core.domain.ids import new_id, utc_now
 from core.domain.keeping.bin import BinKind, Binned
-from core.domain.models import Belongings, Model
+from core.domain.models import Belongings, Model, ModelFormat
+from core.domain.record import RecordedAction
 from core.errors import ConfigError, ModelFileError
 from core.evaluation.decisions.outcome import has_both
 from core.evaluation.decisions.rule import DecisionRule, rule_from_json, rule_to_json
@@ -28,6 +29,7 @@ from core.store import batches, jobs, judgement, models
 from core.store.database import connect, transaction
 from core.workflows.data.datasets import MAX_NAME, checked_name
 from core.workflows.keeping import bin as bins
+from core.workflows.keeping import record
 from core.workflows.results.thresholds import saved_rule
 from core.workspace import Workspace
 
@@ -137,6 +139,13 @@ def model_file(workspace: Workspace, model: Model) -> Path:
         with atomic_write(target) as partial:
             partial.write_bytes(with_rule(bundle.read_bytes(), text))
     return target
+
+
+def note_download(workspace: Workspace, model: Model) -> None:
+    """Record who took a model file along."""
+    record.note(
+        workspace, RecordedAction.EXPORTED, model.id, model.name, new=ModelFormat.BUNDLE.value
+    )
 
 
 def rule_of_file(card: ModelCard) -> DecisionRule | None:

@@ -8,17 +8,18 @@ from pathlib import Path
 import pytest
 
 from core.domain.keeping.people import Actor, acting_as
+from core.domain.models import ModelFormat
 from core.domain.record import Fault, RecordedAction
 from core.errors import ConfigError, WorkspaceError
 from core.evaluation.release.criteria import ReleaseCriteria
 from core.store import judgement
 from core.store.database import connect, sqlite3
 from core.worker import backup as maker
-from core.workflows.data import datasets, edits
+from core.workflows.data import datasets, edits, exports
 from core.workflows.keeping import backup, record
 from core.workflows.results import access
 from core.workflows.signoff import release
-from core.workflows.use import models
+from core.workflows.use import exporting, models
 from core.workspace import Workspace
 from tests.made import add_model, make_dataset
 
@@ -215,3 +216,18 @@ def test_no_backup_into_the_workspace_and_no_restore_over_files(
     shutil.copy(made.folder / maker.LIST, tmp_path / "full")
     with pytest.raises(WorkspaceError, match="not empty"):
         backup.restore(made.folder, tmp_path / "full")
+
+
+def test_what_is_taken_along_is_recorded(kept: Workspace, tmp_path: Path) -> None:
+    model = models.find_model(kept, "second")
+    with acting_as(Actor("Kim")):
+        exporting.export_model(kept, model, tmp_path / "model", ModelFormat.BUNDLE)
+        models.note_download(kept, model)
+        plan = exports.plan_export(kept, "ds-1")
+        exports.note_export(kept, plan, "csv")
+    newest, _ = record.entries(kept)
+    assert [(row.person, row.action, row.name, row.new) for row in newest[:3]] == [
+        ("Kim", RecordedAction.EXPORTED, plan.dataset.name, f"version {plan.version.number}, csv"),
+        ("Kim", RecordedAction.EXPORTED, "second", "bundle"),
+        ("Kim", RecordedAction.EXPORTED, "second", "bundle"),
+    ]
