@@ -1,18 +1,26 @@
 """What surrounds every page, in a real browser: the context bar, its links, and the keys."""
 
 import re
+from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Page, expect
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Locator, Page, expect
 
 from core.domain.datasets import LabelSource
+from core.domain.jobs import JobKind
+from core.store import jobs as job_rows
+from core.store.database import connect
 from core.workflows import jobs
-from core.workflows.data import datasets
+from core.workflows.data import datasets, edits, splits
+from core.workflows.use import models
 from core.workspace import Workspace
-from tests.browser.conftest import App, becomes, open_page
-from tests.conftest import write_class_folders
+from tests.browser.conftest import App, Begin, becomes, free_port, open_page, running
+from tests.conftest import Trained, copy_of, write_class_folders
 
 pytestmark = pytest.mark.browser
+PHONE = {"width": 390, "height": 844}
+LONG = "Gearbox housing castings line 4, camera left, spring of 2026"
 
 
 def test_what_the_bar_opens_stays_over_doors_reload_and_back(app: App, page: Page) -> None:
@@ -73,3 +81,100 @@ def test_an_address_without_a_page_is_said_in_the_frame(app: App, page: Page) ->
     expect(page.locator("h1")).not_to_have_text("Page not found")
     # The address kept what was missing, and a reload missed it again.
     expect(page).not_to_have_url(re.compile("missing="))
+
+
+@pytest.fixture(scope="module")
+def long_names(
+    trained: Trained, tmp_path_factory: pytest.TempPathFactory, begin: Begin
+) -> Iterator[App]:
+    """A dataset of two versions and two splits, and its model; the name has 60 characters."""
+    root = tmp_path_factory.mktemp("long") / "workspace"
+    workspace = copy_of(trained.workspace, root)
+    datasets.rename_dataset(workspace, trained.dataset.id, LONG)
+    models.rename_model(workspace, trained.model.id, f"{LONG} EfficientNet-Lite0 quick")
+    splits.create_split(workspace, trained.dataset.id, seed=7, name="Other split")
+    images, _ = datasets.samples(workspace, trained.dataset.id, limit=1)
+    edits.exclude(workspace, trained.dataset.id, [images[0].id])
+    yield from running(root, free_port(), begin)
+
+
+NOTE_TOPS = """
+window.tops = []
+const note = () => {
+  const heading = document.querySelector('.st-key-steps h1')
+  if (heading) window.tops.push(heading.getBoundingClientRect().top)
+  requestAnimationFrame(note)
+}
+note()
+"""
+
+
+def is_whole(place: Locator, page: Page) -> bool:
+    """Whether neither the window nor an ellipsis cuts off any of it."""
+    box, width = place.bounding_box(), page.evaluate("innerWidth")
+    fits = bool(place.evaluate("place => place.scrollWidth <= place.clientWidth"))
+    return fits and box is not None and 0 <= box["x"] < box["x"] + box["width"] <= width
+
+
+def test_a_phone_shows_dataset_and_model_whole_and_a_running_job(
+    long_names: App, page: Page, trained: Trained
+) -> None:
+    # The model was cut off behind a swipe.
+    with connect(Workspace(long_names.workspace)) as db:
+        job_rows.enqueue(db, JobKind.IMPORT, "ds-new", {"name": "New"}, now=1.0)
+    page.set_viewport_size(PHONE)
+    page.add_init_script(NOTE_TOPS)
+    open_page(page, long_names, f"models?model={trained.model.id}")
+    dataset = page.locator('[class*="st-key-context_dataset-"] input')
+    model = page.locator('[class*="st-key-context_model-"] input')
+    expect(dataset).to_have_value("Gearbox hou…a left, spring of 2026")
+    expect(model).to_have_value("EfficientNet-Lite0 quick")
+    assert is_whole(dataset, page)
+    assert is_whole(model, page)
+    chip = page.locator(".st-key-running_jobs button")
+    expect(chip).to_be_in_viewport(ratio=1)
+    expect(chip).to_contain_text("Import")
+    tops = page.evaluate("window.tops")  # of the heading below the bar, since it is there
+    assert max(tops) - min(tops) < 4, set(tops)
+    assert Axe().run(page, ".stApp").response["violations"] == []
+
+
+def test_a_phone_opens_splits_and_versions_by_one_button(
+    long_names: App, page: Page, trained: Trained
+) -> None:
+    page.set_viewport_size(PHONE)
+    open_page(page, long_names, f"split?model={trained.model.id}")
+    # The header of Streamlit lay over the bar, and took every tap on its menus.
+    page.locator('[class*="st-key-context_dataset-"] input').click()
+    expect(page.get_by_role("option", name="Gearbox")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.locator(".st-key-context_bar").get_by_label("Split", exact=True)).to_be_hidden()
+    fold = page.get_by_role("button", name="Version and split")
+    fold.click()
+    page.get_by_test_id("stPopoverBody").get_by_label("Split").click()
+    page.get_by_role("option", name="Other split").click()
+    other = splits.find_split(Workspace(long_names.workspace), trained.dataset.id, "Other split")
+    page.wait_for_url(re.compile(f"/split.*split={other.id}"))
+    expect(page.get_by_test_id("stPopoverBody")).to_have_count(0)
+    # By keys: what the button opens stands at the end of the page, where Tab came last.
+    fold.press("Enter")
+    expect(page.get_by_test_id("stPopoverBody")).to_be_visible()
+    fold.press("Tab")
+    version = page.get_by_test_id("stPopoverBody").get_by_label("Version")
+    expect(version).to_be_focused()
+    version.fill("Version 1")
+    version.press("Enter")
+    page.wait_for_url(re.compile("/versions.*version=1"))
+    page.get_by_test_id("stExpandSidebarButton").click()
+    expect(page.locator(".st-key-doors a").first).to_be_in_viewport()
+
+
+def test_a_wide_window_shows_version_and_split_in_the_bar(
+    long_names: App, page: Page, trained: Trained
+) -> None:
+    page.set_viewport_size({"width": 1024, "height": 800})
+    open_page(page, long_names, f"models?model={trained.model.id}")
+    for label in ("Dataset", "Version", "Split", "Model"):
+        menu = page.locator(".st-key-context_bar").get_by_label(label, exact=True)
+        expect(menu).to_be_in_viewport(ratio=1)
+    expect(page.get_by_role("button", name="Version and split")).to_be_hidden()

@@ -21,6 +21,7 @@ export default function ({ data, parentElement }) {
     for (const name of ['pointerup', 'keydown']) document.addEventListener(name, notePick, true)
     document.addEventListener('click', holdLink, true)
     document.addEventListener('click', closeMenu)
+    document.addEventListener('keydown', enterPopover)
     setTimeout(() => fetchAhead(data.ahead), CALM_MS)
     // Parts of the page are drawn after this component.
     new MutationObserver(describeSoon).observe(document.body,
@@ -80,9 +81,10 @@ function put(place, name, value) {
 // Until the page has run with what was picked, its links lead to what was open before: a click on
 // one of them waits for that moment.
 const LINKS = '.st-key-doors a, .st-key-steps a'
+const MENUS = ':is(.st-key-context_bar, [class*="st-key-context_folded_"]) input[aria-expanded="true"]'
 
 function notePick(event) {
-  const menu = document.querySelector('.st-key-context_bar input[aria-expanded="true"]')
+  const menu = document.querySelector(MENUS)
   if (!menu || (event.type === 'keydown' && event.key !== 'Enter')) return
   const option = event.type === 'keydown'
     ? document.getElementById(menu.getAttribute('aria-activedescendant'))
@@ -122,6 +124,16 @@ function fetchAhead(modules) {
 function closeMenu(event) {
   if (window.innerWidth > PHONE_PX || !event.target.closest('.st-key-doors a')) return
   setTimeout(() => document.querySelector('[data-testid="stSidebarCollapseButton"] button')?.click())
+}
+
+// Streamlit draws what a button of the bar opens at the end of the page, where Tab would come last.
+function enterPopover(event) {
+  if (event.key !== 'Tab' || event.shiftKey) return
+  if (!event.target.closest?.('.st-key-context_bar [data-testid="stPopoverButton"][aria-expanded="true"]')) return
+  const first = document.querySelector('[data-testid="stPopoverBody"] :is(input, a, button:not(:disabled))')
+  if (!first) return
+  event.preventDefault()
+  first.focus()
 }
 
 const doorLinks = () => [...document.querySelectorAll('.st-key-doors a')]

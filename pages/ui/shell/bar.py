@@ -21,6 +21,7 @@ _ICONS = {
 }
 _WIDTH_PX = (110, 330)
 _FITS = 34  # characters in the widest menu
+_FOLDED = "folded_"  # begins the keys of the menus behind the button of narrow windows
 
 
 def show(workspace: Workspace, choice: Choice, place: Place) -> None:
@@ -33,6 +34,7 @@ def show(workspace: Workspace, choice: Choice, place: Place) -> None:
             _menu(Level.DATASET, "Dataset", known, choice.dataset)
             _versions(choice.dataset)
             _menu_or_note(Level.SPLIT, "Split", choice.splits, choice.split, choice.dataset)
+            _folded(choice, choice.dataset)
         if choice.dataset or choice.models:
             _menu_or_note(Level.MODEL, "Model", choice.models, choice.model, choice.dataset)
         running.chip(workspace)
@@ -50,34 +52,65 @@ def tips(choice: Choice) -> dict[str, str]:
     named = {name: choice.at(Level(name)) for name in words}
     whole = {name: f"{item.name}\n" if item else "" for name, item in named.items()}
     menus = {
-        _key(name, item.id if item else None): f"{whole[name]}{words[name]}"
+        _key(f"{fold}{name}", item.id if item else None): f"{whole[name]}{words[name]}"
         for name, item in named.items()
+        for fold in ("", _FOLDED)
     }
     version = _shown_version(choice.dataset) if choice.dataset else None
-    return {**menus, _key("version", version): "Opens the history at a version"}
+    versions = [_key(f"{fold}version", version) for fold in ("", _FOLDED)]
+    return {**menus, **dict.fromkeys(versions, "Opens the history at a version")}
+
+
+def _folded(choice: Choice, dataset: Item) -> None:
+    """Version and split behind one button.
+
+    A narrow window shows it in the place of their menus (`frame.css`): there the bar's room is for
+    the names of dataset and model.
+    """
+    if dataset.version < 2 and not choice.splits:
+        return
+    # Why the values are part of the key: another button is closed, once something was picked.
+    values = f"{_shown_version(dataset)}-{choice.split.id if choice.split else 'none'}"
+    with st.popover(
+        "Version and split", icon=_ICONS[Level.SPLIT], type="tertiary", key=_key("fold", values)
+    ):
+        _versions(dataset, fold=_FOLDED)
+        _menu_or_note(Level.SPLIT, "Split", choice.splits, choice.split, dataset, fold=_FOLDED)
 
 
 def _menu_or_note(
-    level: Level, label: str, known: Sequence[Item], chosen: Item | None, dataset: Item | None
+    level: Level,
+    label: str,
+    known: Sequence[Item],
+    chosen: Item | None,
+    dataset: Item | None,
+    *,
+    fold: str = "",
 ) -> None:
     if known:
-        _menu(level, label, known, chosen, dataset.name if dataset else "")
+        _menu(level, label, known, chosen, dataset.name if dataset else "", fold=fold)
     else:
-        _quiet(f"No {level.value} yet", level.value)
+        _quiet(f"No {level.value} yet", level.value, fold=fold)
 
 
-def _quiet(words: str, name: str) -> None:
-    with st.container(key=f"context_no_{name}", width="content"):
+def _quiet(words: str, name: str, *, fold: str = "") -> None:
+    with st.container(key=f"context_{fold}no_{name}", width="content"):
         st.caption(words)
 
 
 def _menu(
-    level: Level, label: str, known: Sequence[Item], chosen: Item | None, dataset: str = ""
+    level: Level,
+    label: str,
+    known: Sequence[Item],
+    chosen: Item | None,
+    dataset: str = "",
+    *,
+    fold: str = "",
 ) -> None:
     """`dataset`: the name of the open one, with which names of its models begin."""
     names = _names(known, dataset)
     value = chosen.id if chosen and chosen.id in names else None
-    key = _key(level.value, value)
+    key = _key(f"{fold}{level.value}", value)
     st.session_state[key] = value
     shown = names.get(value, f"No {level.value} yet") if value else f"No {level.value} yet"
     st.selectbox(
@@ -85,10 +118,10 @@ def _menu(
         list(names),
         format_func=lambda item_id: names.get(item_id, str(item_id)),
         key=key,
-        label_visibility="collapsed",
+        label_visibility="visible" if fold else "collapsed",
         icon=_ICONS[level],
         placeholder=f"No {level.value} yet",
-        width=_width(shown),
+        width="stretch" if fold else _width(shown),
         on_change=_pick,
         args=(level, key),
     )
@@ -122,20 +155,20 @@ def _name(item: Item) -> str:
     return f"{item.name} · no dataset" if is_free else item.name
 
 
-def _versions(dataset: Item) -> None:
+def _versions(dataset: Item, *, fold: str = "") -> None:
     if dataset.version < 2:
-        _quiet("Version 1", "version")
+        _quiet("Version 1", "version", fold=fold)
         return
     value = _shown_version(dataset)
-    key = _key("version", value)
+    key = _key(f"{fold}version", value)
     st.session_state[key] = value
     st.selectbox(
         "Version",
         list(range(dataset.version, 0, -1)),
         format_func=lambda number: f"Version {number}",
         key=key,
-        label_visibility="collapsed",
-        width=_width(f"Version {dataset.version}"),
+        label_visibility="visible" if fold else "collapsed",
+        width="stretch" if fold else _width(f"Version {dataset.version}"),
         on_change=_pick,
         args=(None, key),
     )
