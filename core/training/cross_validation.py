@@ -14,6 +14,7 @@ from core.domain.training import PenaltyPoint
 from core.training.linear_head import (
     COARSE,
     FINE,
+    FIRST,
     Features,
     Floats,
     HeadTask,
@@ -21,13 +22,15 @@ from core.training.linear_head import (
     Objective,
     OnStep,
     Space,
+    continued,
     image_weights,
     one_thread,
+    stronger,
 )
 
 FOLDS = 5
 # Exponents of 10 of the penalties, in halves: two penalties per decade.
-FIRST, LOWEST, HIGHEST = 3, -12, 10
+LOWEST, HIGHEST = -12, 10
 RISES = 3  # the search ends that many points after the best one
 T = TypeVar("T")
 
@@ -85,7 +88,10 @@ def judged_at(task: HeadTask, penalty: float, *, on_step: OnStep) -> JudgedPoint
     if not folds:
         return None
     with one_thread():
-        return _Curve(task, folds, on_step).point(penalty, FINE)
+        curve = _Curve(task, folds, on_step)
+        for step in stronger(penalty):
+            curve.point(step)
+        return curve.point(penalty, FINE)
 
 
 def group_folds(task: HeadTask) -> list[NDArray[np.intp]]:
@@ -149,7 +155,7 @@ class _Curve:
         def judge(fold: int) -> None:
             fit, held_out = self._fits[fold], self._folds[fold]
             solved = self._solved[fold]
-            solution = fit.minimum(penalty, _continued(solved), slope)
+            solution = fit.minimum(penalty, continued(solved), slope)
             solved[:] = [*solved[-1:], solution]
             judged = fit.judged(solution, held_out, targets[held_out])
             confidences[held_out], losses[held_out] = judged
@@ -158,20 +164,6 @@ class _Curve:
         judged = judged_point(penalty, confidences, losses, self._folds)
         self.losses.append(judged.point.log_loss)
         return judged
-
-
-def _continued(solved: Sequence[Floats]) -> Floats | None:
-    """Where the next solution may be found, a step of the penalty further; None: anywhere.
-
-    The path is smooth, so it lies about as far from the latest as that from the one before it.
-    """
-    match solved:
-        case [before, latest]:
-            return 2 * latest - before
-        case [only]:
-            return only
-        case _:
-            return None
 
 
 def judged_point(

@@ -13,7 +13,7 @@ objective bends along its axis, which takes a third of the steps and changes no 
 Source: Nocedal and Wright 2006, "Numerical Optimization", 2.2, for the scaling.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -27,6 +27,7 @@ from core.errors import TrainingError
 _ABSENT_BIAS = 20.0  # a class that was never seen gets a confidence below e^-20
 # Largest slope at the solution: of a model, of one whose confidences are kept, of one to compare.
 _PRECISE, FINE, COARSE = 1e-7, 1e-5, 1e-4
+FIRST = 3  # the penalty that is solved first, as an exponent of 10 in halves
 _BLOCK_ROWS = 4096
 _MEMORY = 20
 _MAX_STEPS = 2000
@@ -104,10 +105,39 @@ def fit_head(task: HeadTask, penalty: float, *, on_step: OnStep) -> LinearHead:
     with one_thread():
         space = Space.of(task.features)
         objective = Objective(space.points, task, image_weights(task), on_step)
-        near = objective.minimum(penalty, None, COARSE)
+        solved: list[Floats] = []
+        for step in (*stronger(penalty), penalty):
+            solved = [*solved[-1:], objective.minimum(step, continued(solved), COARSE)]
+        near = solved[-1]
         # Why twice: single precision gets near in half the time, but not to the fifth decimal.
         solution = objective.minimum(penalty, near, _PRECISE, precision=np.float64)
         return space.head(*objective.head(solution))
+
+
+def stronger(penalty: float) -> Iterator[float]:
+    """The penalties to go by to a weak one, two per decade, from strong to weak.
+
+    Why not from 0 at once: where the images can be told apart, a weak penalty hardly bends the
+    objective, and whatever separates them ends the search, near the solution or not.
+    """
+    halves = FIRST
+    while 10 ** (halves / 2) > penalty * 1.001:
+        yield 10 ** (halves / 2)
+        halves -= 1
+
+
+def continued(solved: Sequence[Floats]) -> Floats | None:
+    """Where the solution of the next weaker penalty may be found; None: anywhere.
+
+    The path is smooth, so it lies about as far from the latest as that from the one before it.
+    """
+    match solved:
+        case [before, latest]:
+            return 2 * latest - before
+        case [only]:
+            return only
+        case _:
+            return None
 
 
 def image_weights(task: HeadTask) -> Floats:

@@ -295,7 +295,7 @@ def test_a_path_along_the_principal_axes_takes_far_fewer_steps(monkeypatch):
     scaled = list(judged_path(task, on_step=lambda: steps.append(1)))
     monkeypatch.setattr(Objective, "_scale", lambda self, penalty: np.ones(4 * (200 + 1)))
     monkeypatch.setattr(
-        cross_validation, "_continued", lambda solved: solved[-1] if solved else None
+        cross_validation, "continued", lambda solved: solved[-1] if solved else None
     )
     plainly = list(judged_path(task, on_step=lambda: before.append(1)))
     assert len(steps) < 0.65 * len(before)
@@ -303,3 +303,19 @@ def test_a_path_along_the_principal_axes_takes_far_fewer_steps(monkeypatch):
         exact = judged_at(task, one.point.penalty, on_step=lambda: None).point
         off, off_before = (abs(p.point.log_loss - exact.log_loss) for p in (one, other))
         assert off < max(0.2 * exact.standard_error, off_before)
+
+
+def test_a_weak_penalty_is_judged_as_at_the_end_of_the_path():
+    # Images that any of many heads tells apart: a search from 0 once ended at one that guesses.
+    rng = np.random.default_rng(1)
+    targets = np.arange(32) % 2
+    features = rng.normal(size=(32, 400))
+    features[:, :40] += 10 * targets[:, None]
+    task = HeadTask(features.astype(np.float32), targets, np.arange(32), 2)
+    path = {point.penalty: point.log_loss for point in _path(task)}
+    weakest = min(path)
+    assert weakest == pytest.approx(1e-6)
+    told = judged_at(task, weakest, on_step=lambda: None)
+    assert told is not None
+    assert told.point.log_loss == pytest.approx(path[weakest], rel=0.01)
+    assert (told.predicted == targets).all()
