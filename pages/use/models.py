@@ -157,7 +157,7 @@ def card(model: Model, own: Belongings, standing: ModelStanding) -> None:
         st.caption(" · ".join(_facts(model)))
         if model.note:
             st.markdown(text.plain(model.note))
-        with st.container(horizontal=True, vertical_alignment="center"):
+        with st.container(horizontal=True, vertical_alignment="center", key=f"actions_{model.id}"):
             _actions(model, standing)
             st.space("stretch")
             if st.button(
