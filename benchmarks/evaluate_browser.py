@@ -28,7 +28,7 @@ sys.path.insert(0, str(PROJECT))
 
 from benchmarks.evaluate_page import MODEL, make_workspace  # noqa: E402
 from tests.browser.conftest import App, close_image, free_port, launch  # noqa: E402
-from tests.browser.test_journey import click_cell  # noqa: E402
+from tests.browser.test_journey import cell_place  # noqa: E402
 
 RESTS = '[data-testid="stApp"][data-test-script-state="notRunning"]'
 VIEWER, TILE = "dialog.viewer", ".ts-images .tile"
@@ -125,7 +125,8 @@ def a_round(clicks: Clicks) -> None:
     search.fill("")
     search.press("Enter")
     page.locator('[class*="st-key-matrix_model"]').first.scroll_into_view_if_needed()
-    clicks.time("a cell of the matrix", lambda: click_cell(page, 1, 2), there("h3", "→ class"))
+    place = cell_place(page, 1, 2)
+    clicks.time("a cell of the matrix", lambda: page.mouse.click(*place), there("h3", "→ class"))
     clicks.time(
         "all errors again", clicks.click(".st-key-clear_cell button"), there("h3", "All errors")
     )
@@ -148,7 +149,8 @@ def a_real_round(clicks: Clicks, app: App) -> None:
     page.goto(f"{app.url}/evaluate?subset=validation")
     page.wait_for_selector(".heatmaplayer")
     head = page.locator(".st-key-gallery_head", has_text="correct")
-    clicks.time("a cell of the matrix", lambda: click_cell(page, 0, 0), head)
+    place = cell_place(page, 0, 0)
+    clicks.time("a cell of the matrix", lambda: page.mouse.click(*place), head)
     shown = page.locator(f'{VIEWER}[data-heat="shown"]')
     clicks.time("the first image with its heatmap", clicks.click(TILE), shown)
     walk = partial(page.keyboard.press, "ArrowRight")

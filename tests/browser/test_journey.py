@@ -216,6 +216,11 @@ def start_full_training(page: Page, app: App) -> str:
 
 def click_cell(page: Page, row: int, column: int) -> None:
     """Click the middle of a cell of the confusion matrix."""
+    page.mouse.click(*cell_place(page, row, column))
+
+
+def cell_place(page: Page, row: int, column: int) -> tuple[float, float]:
+    """Where the middle of a cell of the confusion matrix is in the window, in pixels."""
     matrix = page.locator('[class*="st-key-matrix_model"] .ts-chart')
     matrix.scroll_into_view_if_needed()
     box = matrix.bounding_box()
@@ -225,7 +230,7 @@ def click_cell(page: Page, row: int, column: int) -> None:
         return [L.xaxis.d2p(c) + L.xaxis._offset, L.yaxis.d2p(r) + L.yaxis._offset] }""",
         [row, column],
     )
-    page.mouse.click(box["x"] + at[0], box["y"] + at[1])
+    return box["x"] + at[0], box["y"] + at[1]
 
 
 def job_of(workspace: Workspace, run_id: str):  # type: ignore[no-untyped-def]
