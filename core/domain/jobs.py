@@ -130,6 +130,7 @@ class Phase(StrEnum):
     RATES = "Trying learning rates"
     PREPARING_MODEL = "Preparing the model"
     EVALUATING = "Evaluating"
+    COMPARING_QUICK = "Comparing with quick"
     SAVING = "Saving the model"
     LOOK_ALIKES = "Searching for look-alikes"
     PIXELS = "Comparing pixels"

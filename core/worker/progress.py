@@ -25,8 +25,8 @@ class Work:
 
     `epochs` counts in recipes that have some, `versions` of each image in the staged one;
     `draws`: the images are drawn first, for the demo. `views` is how often the network sees an
-    image, `more_views` how often again for a comparison. `tries_hidden_layer`: a last layer with
-    one is fitted for several penalties.
+    image, `more_views` how often again for a comparison, `views_at_end` for one with quick after
+    training. `tries_hidden_layer`: a last layer with one is fitted for several penalties.
     """
 
     images: int = USUAL_IMAGES
@@ -36,6 +36,7 @@ class Work:
     draws: bool = False
     views: int = 1
     more_views: int = 0
+    views_at_end: int = 0
     tries_hidden_layer: bool = False
 
 
@@ -177,6 +178,7 @@ def _training_weights(work: Work) -> dict[Phase, tuple[float, float]]:
                 Phase.TRAINING: (0.5, 9.0 * work.epochs),
                 Phase.PREPARING_MODEL: (2.0, 0),
                 Phase.EVALUATING: (0.2, 4.0),
+                Phase.COMPARING_QUICK: (2.0, 4.0 * work.views_at_end),
             }
         case Recipe.FULL:
             return {
@@ -188,6 +190,7 @@ def _training_weights(work: Work) -> dict[Phase, tuple[float, float]]:
                 Phase.TRAINING: (0.5, 45.0 * work.epochs),
                 Phase.PREPARING_MODEL: (2.0, 0),
                 Phase.EVALUATING: (0.2, 4.0),
+                Phase.COMPARING_QUICK: (2.0, 4.0 * work.views_at_end),
             }
         case Recipe.GOOD_ONLY:
             return {

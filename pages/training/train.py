@@ -14,7 +14,6 @@ from core.domain.keeping.people import Right
 from core.domain.splits import Split, Subset
 from core.errors import NotFoundError, TouchstoneError
 from core.models.catalog import network_title
-from core.workflows.data.datasets import orientation_of
 from core.workflows.job_words import about
 from core.workflows.training import durations, runs
 from core.workflows.training.augmentation import default_augment
@@ -81,11 +80,7 @@ def answer(
                 f"**{text.count(counts[Subset.TRAIN], 'image')}** of "
                 f"{text.count(len(dataset.class_names), 'class')}"
             )
-            facts = _facts(counts, split, train, seconds)
-            turns = orientation_of(workspace, dataset.id).rotate_quarter
-            if turns and recipe_is_trained(train.recipe):
-                facts.append("quick alone compares quarter turns: make one too")
-            st.caption(" · ".join(facts))
+            st.caption(" · ".join(_facts(counts, split, train, seconds)))
             with st.container(horizontal=True, vertical_alignment="center"):
                 split_badges(split, is_doubted=is_doubted)
         fold = choose_fold(split) if split.folds else None

@@ -84,26 +84,20 @@ def recipe_is_trained(recipe: Recipe) -> bool:
 
 
 def acting_detail(train: TrainConfig, orientation: Orientation) -> DetailChoice:
-    """The detail levels of a run: with the views that show the same part, as far as it trains them.
+    """The detail levels of a run, with the views that show the same part.
 
     Raises:
-        ConfigError: if a level was told below which a network cannot be trained.
+        ConfigError: if only a level was told on which a network cannot be trained.
     """
     detail = train.detail
-    if orientation.rotate_quarter and not recipe_is_trained(train.recipe):
-        return detail.with_turned
-    if orientation.flip_horizontal:
-        detail = detail.with_mirrored
-    return _trained_detail(detail) if recipe_is_trained(train.recipe) else detail
-
-
-def _trained_detail(detail: DetailChoice) -> DetailChoice:
-    if detail in (DetailChoice.TILES, DetailChoice.TURNED):
+    if recipe_is_trained(train.recipe) and not any(level.trains for level in detail.levels):
         raise ConfigError(
             f"The detail {detail} is for the recipe quick: a network is not trained on it.",
             "Choose the detail auto or stages, or the recipe quick.",
         )
-    return detail.trained
+    if orientation.rotate_quarter:
+        return detail.with_turned
+    return detail.with_mirrored if orientation.flip_horizontal else detail
 
 
 def acting_settings(

@@ -200,17 +200,6 @@ class DetailChoice(StrEnum):
                 assert_never(self)
 
     @property
-    def trained(self) -> "DetailChoice":
-        """What to compare where a network is trained on below the features."""
-        without = {
-            DetailChoice.AUTO_TILES: DetailChoice.AUTO,
-            DetailChoice.AUTO_MIRRORED_TILES: DetailChoice.AUTO_MIRRORED,
-            DetailChoice.AUTO_TURNED: DetailChoice.AUTO,
-            DetailChoice.AUTO_TURNED_TILES: DetailChoice.AUTO,
-        }
-        return without.get(self, self)
-
-    @property
     def with_mirrored(self) -> "DetailChoice":
         """What to compare where a flipped part is the same part."""
         both = {

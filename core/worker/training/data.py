@@ -12,6 +12,7 @@ from sqlite_utils import Database
 from core.data.groups import group_names
 from core.data.pixels.cache import RowCache
 from core.data.quality.similarity import Pairs, connected, links_of_equal
+from core.domain.configs.acting import recipe_is_trained
 from core.domain.configs.choices import Detail, HeadKind, Recipe
 from core.domain.configs.train import TrainConfig
 from core.domain.datasets import Dataset, Sample
@@ -147,14 +148,17 @@ def _first_detail(train: TrainConfig) -> Detail:
 
 
 def _work(images: int, train: TrainConfig) -> Work:
-    levels = (Detail.WHOLE,) if train.recipe is Recipe.GOOD_ONLY else train.detail.levels
+    first, *dearer = train.detail.levels
+    is_trained = recipe_is_trained(train.recipe)
+    at_end = [level for level in dearer if is_trained and not level.trains]
     return Work(
         images,
         train.epochs,
         train.recipe,
         train.stored_versions,
-        views=levels[0].views,
-        more_views=sum(map(comparing_passes, levels[1:])),
+        views=first.views,
+        more_views=sum(comparing_passes(level) for level in dearer if level not in at_end),
+        views_at_end=sum(map(comparing_passes, at_end)),
         tries_hidden_layer=HeadKind.MLP in train.head.kinds,
     )
 

@@ -261,9 +261,9 @@ def _fit(session: JobSession, material: TrainingData, task: Task, saved: _Saved)
         gpus=torch.cuda.device_count() if material.device.type == "cuda" else 0,
         before=state.setup.processes,
     )
-    begin_record(session, material, threads=torch.get_num_threads(), processes=world)
+    threads, detail = torch.get_num_threads(), task.module.detail
+    begin_record(session, material, threads=threads, processes=world, trained=detail)
     train, validation = task.examples(Subset.TRAIN), task.examples(Subset.VALIDATION)
-    detail = task.module.detail
     with together(material, state, train, validation, detail=detail, world=world) as ranks:
         _run_loop(session, material, task, state, saved, train, validation, ranks)
     session.flush_epochs()

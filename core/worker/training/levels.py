@@ -7,9 +7,9 @@ they are for it.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ from core.data.pixels.cache import RowCache
 from core.domain.configs.choices import Detail, HeadKind
 from core.domain.jobs import Phase
 from core.domain.splits import Subset
-from core.domain.training import DetailTrial, PenaltyPoint, chosen_detail, chosen_penalty
+from core.domain.training import DetailTrial, PenaltyPoint, chosen_penalty
 from core.errors import ConfigError
 from core.models.backbone import Backbone
 from core.store import runs
@@ -53,46 +53,51 @@ class ChosenLevel:
     penalty: float
     evidence: JudgedPoint | None = None
     head: HeadKind = HeadKind.LINEAR
+    trials: tuple[DetailTrial, ...] = ()
+    path: tuple[PenaltyPoint, ...] = ()
 
 
-def choose_level(session: JobSession, data: TrainingData, backbone: Backbone) -> ChosenLevel:
-    """The level of the run; every comparison is stored as it comes.
+def choose_level(
+    session: JobSession,
+    data: TrainingData,
+    backbone: Backbone,
+    among: Sequence[Detail],
+) -> ChosenLevel:
+    """The best of some levels, the cheapest first; every comparison is stored as it comes.
 
     Raises:
         StopRequested: if a stop was requested.
     """
-    first, *dearer = data.run.train.detail.levels
     session.report(Phase.PREPARING_NETWORK, 0, 0)
-    search = _Search(session, data, backbone)
-    search.try_level(first, data.cache, reporter(session, Phase.FEATURES), Phase.PENALTY)
-    for detail in dearer:
-        if not search.may_improve:
-            break
-        cache = _pixels(session, data, detail)
-        if cache is not None:
-            report = _part_of_comparison(session, data, detail)
-            search.try_level(detail, cache, report, Phase.COMPARING)
+    search = _Search(session, data, backbone, stores=True)
+    search.try_level(among[0], data.cache, reporter(session, Phase.FEATURES), Phase.PENALTY)
+    search.try_dearer(among, Phase.COMPARING)
     return search.best
 
 
-def same_level(session: JobSession, data: TrainingData, backbone: Backbone) -> ChosenLevel | None:
-    """The level that the run began with, from what it stored then; None if it stored nothing.
+def level_of_quick(session: JobSession, data: TrainingData, backbone: Backbone) -> ChosenLevel:
+    """The best of all levels of the run's detail, with nothing stored: after a training.
 
     Raises:
         StopRequested: if a stop was requested.
     """
-    config = data.run.train
+    levels, phase = data.run.train.detail.levels, Phase.COMPARING_QUICK
+    session.report(phase, 0, 0)
+    search = _Search(session, data, backbone, stores=False)
+    search.try_level(levels[0], data.cache, _no_report, phase)
+    search.try_dearer(levels, phase)
+    return search.best
+
+
+def store_trials(session: JobSession, data: TrainingData, trials: Sequence[DetailTrial]) -> None:
+    """Replace what the run compared."""
     with connect(session.workspace) as db:
-        path = runs.penalty_path_of(db, data.run.id)
-        detail = chosen_detail(config, runs.detail_trials_of(db, data.run.id))
-    if not path and config.penalty == 0:
-        return None
-    session.report(Phase.PREPARING_NETWORK, 0, 0)
-    features = _Search(session, data, backbone).features_of(detail)
-    return ChosenLevel(detail, features, chosen_penalty(config, path))
+        runs.save_detail_trials(db, data.run.id, trials, job_id=session.job.id, owner=session.owner)
 
 
-def _pixels(session: JobSession, data: TrainingData, detail: Detail) -> RowCache | None:
+def _pixels(
+    session: JobSession, data: TrainingData, detail: Detail, report: Report
+) -> RowCache | None:
     """The pixels of a level; None if they would be too many, or some cannot be read that large."""
     if detail.scale == 1:
         return data.cache
@@ -107,17 +112,22 @@ def _pixels(session: JobSession, data: TrainingData, detail: Detail) -> RowCache
         data.every,
         wanted,
         preprocess,
-        report=_part_of_comparison(session, data, detail, reading=True),
+        report=report,
     )
     return cache if cache.ready[wanted].all() else None
 
 
 def _part_of_comparison(
-    session: JobSession, data: TrainingData, detail: Detail, *, reading: bool = False
+    session: JobSession,
+    data: TrainingData,
+    detail: Detail,
+    compared: Sequence[Detail],
+    phase: Phase,
+    *,
+    reading: bool = False,
 ) -> Report:
     """Reports a share of the comparison, whose units are passes of the network over all images."""
     images = len(data.every_used)
-    compared = data.run.train.detail.levels[1:]
     earlier = compared[: compared.index(detail)]
     for_pixels = comparing_passes(detail) - detail.views
     before = sum(map(comparing_passes, earlier)) + (0 if reading else for_pixels)
@@ -126,16 +136,23 @@ def _part_of_comparison(
 
     def report(done: int, total: int) -> None:
         share = done / total if total else 1.0
-        session.report(Phase.COMPARING, round((before + passes * share) * images), total_units)
+        session.report(phase, round((before + passes * share) * images), total_units)
 
     return report
+
+
+def _no_report(_done: int, _total: int) -> None:
+    """Of what is there already."""
 
 
 class _Search:
     """The levels tried so far, and the best of them."""
 
-    def __init__(self, session: JobSession, data: TrainingData, backbone: Backbone) -> None:
+    def __init__(
+        self, session: JobSession, data: TrainingData, backbone: Backbone, *, stores: bool
+    ) -> None:
         self._session, self._data, self._backbone = session, data, backbone
+        self._stores = stores
         self._trials: list[DetailTrial] = []
         self._judged: JudgedPoint | None = None
         self._path: list[PenaltyPoint] = []
@@ -146,13 +163,29 @@ class _Search:
     def best(self) -> ChosenLevel:
         """The level chosen so far."""
         assert self._best is not None
-        return replace(self._best, evidence=self._evidence.get(self._best.detail))
+        return replace(
+            self._best,
+            evidence=self._evidence.get(self._best.detail),
+            trials=tuple(self._trials),
+            path=tuple(self._path),
+        )
 
     @property
     def may_improve(self) -> bool:
         """Whether another level could bring anything."""
         judged = self._judged
         return judged is not None and worth_more(judged, self._train_task.targets)
+
+    def try_dearer(self, levels: Sequence[Detail], phase: Phase) -> None:
+        """Try all but the first of some levels, as long as another could bring anything."""
+        session, data, compared = self._session, self._data, levels[1:]
+        for detail in compared:
+            if not self.may_improve:
+                break
+            part = partial(_part_of_comparison, session, data, detail, compared, phase)
+            cache = _pixels(session, data, detail, part(reading=True))
+            if cache is not None:
+                self.try_level(detail, cache, part(), phase)
 
     def try_level(self, detail: Detail, cache: RowCache, report: Report, phase: Phase) -> None:
         """Compute the features of a level, judge it, and keep it if it is the best so far."""
@@ -168,11 +201,6 @@ class _Search:
         if self._best is None or is_better:
             self._best, self._judged, self._path = level, point, path
         self._store()
-
-    def features_of(self, detail: Detail) -> NDArray[np.float32]:
-        """The features [N, D] of all images at a level that takes the usual pixels."""
-        report = reporter(self._session, Phase.FEATURES)
-        return self._features(detail, self._source(detail), self._data.cache, report)
 
     def _source(self, detail: Detail) -> FeatureSource:
         return self._stages if detail is Detail.STAGES else self._new_source(detail)
@@ -273,14 +301,13 @@ class _Search:
         return is_better
 
     def _store(self) -> None:
-        session, run_id = self._session, self._data.run.id
         self._store_path(self._path)
-        with connect(session.workspace) as db:
-            runs.save_detail_trials(
-                db, run_id, self._trials, job_id=session.job.id, owner=session.owner
-            )
+        if self._stores:
+            store_trials(self._session, self._data, self._trials)
 
     def _store_path(self, path: list[PenaltyPoint]) -> None:
+        if not self._stores:
+            return
         session, run_id = self._session, self._data.run.id
         with connect(session.workspace) as db:
             runs.save_penalty_path(db, run_id, path, job_id=session.job.id, owner=session.owner)

@@ -30,7 +30,8 @@ def quick(session: JobSession, material: TrainingData) -> TrainedModel:
     backbone = pretrained(session, material.network)
     if material.run.train.start_model:
         backbone = start_backbone(session, material.run, backbone)
-    level = choose_last_layer(session, material, choose_level(session, material, backbone))
+    level = choose_level(session, material, backbone, material.run.train.detail.levels)
+    level = choose_last_layer(session, material, level)
     return solved_model(session, material, backbone, level, refits=material.run.refits)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
+from core.domain.configs.choices import Detail
 from core.models.bundle import Tensors
 from core.models.digest import weights_digest
 from core.store import runs
@@ -16,15 +17,30 @@ from core.worker.training.data import TrainingData
 if TYPE_CHECKING:
     from core.training.loop.state import FitState
 
+# The level on which a network is trained; its model may be of another, if quick's was kept.
+TRAINED_DETAIL = "trained_detail"
 _PACKAGES = ("touchstone-vision", "torch", "timm", "numpy", "scipy", "openvino")
 _VARIABLES = ("OMP_NUM_THREADS", "OMP_WAIT_POLICY", "MALLOC_MMAP_MAX_", "MALLOC_TRIM_THRESHOLD_")
 
 
 def begin_record(
-    session: JobSession, data: TrainingData, *, threads: int, processes: int = 1
+    session: JobSession,
+    data: TrainingData,
+    *,
+    threads: int,
+    processes: int = 1,
+    trained: Detail | None = None,
 ) -> None:
-    """Write what an attempt is computed on; warn where it differs from the attempt before."""
-    now = {
+    """Write what an attempt is computed on; warn where it differs from the attempt before.
+
+    Args:
+        session: of the job.
+        data: of the run.
+        threads: of one process.
+        processes: that train together.
+        trained: the detail level on which a network is trained, if one is.
+    """
+    now: dict[str, object] = {
         "versions": _versions(),
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
@@ -37,6 +53,8 @@ def begin_record(
         "seed": data.run.train.seed,
         "dataset_digest": data.dataset.digest,
     }
+    if trained is not None:
+        now[TRAINED_DETAIL] = trained.value
     with connect(session.workspace) as db:
         before = runs.record_of(db, data.run.id)
         runs.save_record(db, data.run.id, now, job_id=session.job.id, owner=session.owner)

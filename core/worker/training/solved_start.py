@@ -18,10 +18,17 @@ from core.training.trials import gain_of
 from core.worker.features import pretrained
 from core.worker.session import JobSession
 from core.worker.training.data import TrainingData
-from core.worker.training.levels import ChosenLevel, choose_level, head_task, same_level, stop_check
+from core.worker.training.levels import (
+    ChosenLevel,
+    choose_level,
+    head_task,
+    level_of_quick,
+    stop_check,
+    store_trials,
+)
 from core.worker.training.model import TrainedModel, network_of
 from core.worker.training.quick import solved_model
-from core.worker.training.record import note_setup
+from core.worker.training.record import TRAINED_DETAIL, note_setup
 from core.worker.training.start import start_detail
 
 _LEAST_CONFIDENCE = 1e-30
@@ -38,18 +45,22 @@ def started(session: JobSession, data: TrainingData, *, goes_on: bool) -> PixelF
     config = data.run.train
     if goes_on or config.start_model or not config.start_from_head:
         return network_of(session, data, known_detail(session, data))
-    level = choose_level(session, data, pretrained(session, data.network))
+    among = [level for level in config.detail.levels if level.trains]
+    level = choose_level(session, data, pretrained(session, data.network), among)
     module = network_of(session, data, level.detail)
     _solve(session, data, module, level)
     return module
 
 
 def known_detail(session: JobSession, data: TrainingData) -> Detail:
-    """The detail level of a run that has begun, or that compares none."""
+    """The detail level on which a run that has begun, or that compares none, is trained."""
     if data.run.train.start_model:
         return start_detail(session, data.run)
     with connect(session.workspace) as db:
-        return chosen_detail(data.run.train, runs.detail_trials_of(db, data.run.id))
+        record, trials = runs.record_of(db, data.run.id), runs.detail_trials_of(db, data.run.id)
+    if TRAINED_DETAIL in record:
+        return Detail(record[TRAINED_DETAIL])
+    return chosen_detail(data.run.train, trials)  # of a run that an earlier version began
 
 
 def _solve(
@@ -68,12 +79,12 @@ def _solve(
 
 
 def better_of(session: JobSession, material: TrainingData, made: TrainedModel) -> TrainedModel:
-    """A trained model, or the quick one it started from unless training it on paid.
+    """A trained model, or what quick makes of the same images unless training paid.
 
-    Both are judged on the validation images, of which neither has learned: the trained one is kept
-    where it is better with 95% confidence. Why not by the better figure: the best of many epochs
-    looks better than it is, and the quick model learns from the validation images as well once it
-    is chosen.
+    Quick compares all levels, of which a network is trained on some only. Both models are judged
+    on the validation images, of which neither has learned: the trained one is kept where it is
+    better with 95% confidence. Why not by the better figure: the best of many epochs looks better
+    than it is, and the quick model learns from the validation images as well once it is chosen.
 
     Raises:
         StopRequested: if a stop was requested.
@@ -81,8 +92,8 @@ def better_of(session: JobSession, material: TrainingData, made: TrainedModel) -
     if made.stopped_at is not None or not _starts_from_quick(material.run.train):
         return made
     backbone = pretrained(session, material.network)
-    level = same_level(session, material, backbone)
-    if level is None:
+    level = level_of_quick(session, material, backbone)
+    if not level.path and material.run.train.penalty == 0:  # too few images to judge any by
         return made
     train, validation = (material.subsets[s] for s in (Subset.TRAIN, Subset.VALIDATION))
     task = head_task(material, level.features)
@@ -95,10 +106,11 @@ def better_of(session: JobSession, material: TrainingData, made: TrainedModel) -
         return made
     losses = {"start_log_loss": _mean(before, weights), "trained_log_loss": _mean(after, weights)}
     note_setup(session, material, {"start_kept": True, **losses})
+    store_trials(session, material, level.trials)
     session.warn(
         "Training further brought no gain that the validation images prove: their log loss is "
-        f"{losses['trained_log_loss']:.3f}, and {losses['start_log_loss']:.3f} at the start. "
-        "The quick model it started from was kept."
+        f"{losses['trained_log_loss']:.3f}, and {losses['start_log_loss']:.3f} of the model that "
+        "quick makes of the same images, which was kept."
     )
     refits = material.run.train.refit and material.run.fold is None
     return solved_model(session, material, backbone, level, refits=refits)

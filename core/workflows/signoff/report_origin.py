@@ -355,8 +355,8 @@ def _start(record: Mapping[str, Any]) -> tuple[Fact, ...]:
     return (
         Fact(
             "Kept",
-            "the quick model from which it started: training further brought no gain that the "
-            f"validation images prove (log loss {after}, at the start {before}). It learned from "
+            "the model that quick makes of the same images: training further brought no gain that "
+            f"the validation images prove (log loss {after}, of quick {before}). It learned from "
             "training and validation images; the latter's results are cross-validated",
         ),
     )

@@ -23,6 +23,13 @@ _FIXED = (
     Phase.SAVING,
 )
 _CACHED = (Phase.PREPARING, Phase.FEATURES)  # done once for all runs with the same pixels
+_BY_IMAGES = (  # whatever they count themselves
+    Phase.PENALTY,
+    Phase.COMPARING,
+    Phase.COMPARING_QUICK,
+    Phase.FITTING,
+    Phase.CROSS_VALIDATING,
+)
 
 
 @dataclass(frozen=True)
@@ -128,7 +135,7 @@ def _seconds(
             pixels = (preprocess.image_size_px / m.run.preprocess.image_size_px) ** 2
             batch = _step_images(train) / _step_images(m.run.train)
             return units * seconds / counted * pixels * batch
-        if phase in (Phase.PENALTY, Phase.COMPARING, Phase.FITTING, Phase.CROSS_VALIDATING):
+        if phase in _BY_IMAGES:
             return seconds * units / m.images
         if counted:
             return units * seconds / counted
