@@ -148,10 +148,11 @@ def _rounded(share: float, decimals: int, rounding: str) -> str:
 
 
 def plural(noun: str) -> str:
-    """The regular plural of a noun, or of a phrase that ends in one."""
+    """The regular plural of a noun, or of a phrase that ends in one; "epochs" too."""
     if noun.endswith("y") and noun[-2:-1] not in "aeiou":
         return f"{noun[:-1]}ies"
-    return f"{noun}{'es' if noun.endswith(('s', 'x', 'ch', 'sh')) else 's'}"
+    hisses = noun.endswith(("s", "x", "ch", "sh")) and not noun.endswith("poch")
+    return f"{noun}{'es' if hisses else 's'}"
 
 
 def listed(names: Sequence[str], limit: int = 12) -> str:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from core.data.folders import reading
 from core.data.folders.places import FolderPlace, places
 from core.data.folders.reading import FolderReading
 from core.domain.jobs import JobKind
@@ -26,6 +27,15 @@ def open_folder(workspace: Workspace, path: Path, *, nearest: bool = False) -> F
     """
     people.require(workspace, Right.PREDICT, "folders")
     return FolderReading(path, nearest=nearest)
+
+
+def refuse_silent(path: Path) -> None:
+    """Refuse a typed path on a drive that does not answer, before a page waits for it.
+
+    Raises:
+        ImportSourceError: if it does not.
+    """
+    reading.refuse_silent(path)
 
 
 def reason_closed() -> str | None:

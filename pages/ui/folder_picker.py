@@ -52,7 +52,8 @@ def folder_field(label: str, key: str, *, right: Right, placeholder: str, help: 
         help: its tooltip.
 
     Returns:
-        The path without outer blanks and quotes; a chosen one as it is.
+        The path without outer blanks and quotes; a chosen one as it is. Empty, and the reason is
+        shown, where its drive does not answer.
     """
     with st.container(horizontal=True, vertical_alignment="bottom", key=f"folder_of_{key}"):
         typed = st.text_input(label, key=key, placeholder=placeholder, help=help)
@@ -70,7 +71,14 @@ def folder_field(label: str, key: str, *, right: Right, placeholder: str, help: 
             _begin(key, typed)
     chosen: dict[str, str] = st.session_state.get(_CHOSEN, {})
     # Why: a folder may have a blank at the end of its name.
-    return typed if typed == chosen.get(key) else typed.strip().strip('"').strip()
+    entered = typed if typed == chosen.get(key) else typed.strip().strip('"').strip()
+    if path := _absolute(entered):
+        try:
+            folders.refuse_silent(path)
+        except TouchstoneError as err:
+            errors.show(err)
+            return ""
+    return entered
 
 
 def _begin(key: str, typed: str) -> None:

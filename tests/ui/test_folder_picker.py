@@ -1,5 +1,7 @@
 """Choosing a folder of the server instead of typing its path, wherever a page asks for one."""
 
+import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,6 +11,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from core.administration import FILE
+from core.data.folders import reading
 from core.data.folders.counting import FolderCounts
 from core.domain.keeping.people import NOBODY, Actor, Role, Standing
 from core.exposure import EXPOSED_VARIABLE
@@ -212,3 +215,26 @@ def test_counts_and_names_in_words() -> None:
     assert words(FolderCounts(12, 0)) == "**More than 12 images**"
     assert words(FolderCounts()) == "No images among the first files"
     assert text.visible("a\nb\u202ec\udcffd 👩‍🔧") == "a\\nb\\u202ec\\udcffd 👩‍🔧"
+
+
+def test_a_typed_path_on_a_silent_drive_is_given_up_and_named(
+    page: AppTest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The page waited for as long as the drive was silent.
+    drive, answers = tmp_path / "drive", threading.Event()
+    stat = Path.stat
+
+    def silent(path: Path, **options: bool) -> os.stat_result:
+        if path == drive:
+            answers.wait(30)
+        return stat(path, **options)
+
+    monkeypatch.setattr(Path, "stat", silent)
+    monkeypatch.setattr(reading, "ANSWER_S", 0.1)
+    page.text_input(key="folder").set_value(str(drive)).run()
+    assert f"{drive} does not answer." in page.error[0].value.replace("\\", "")
+    assert page.text[0].value == "chosen: ''"
+    answers.set()
+    page.run()
+    assert not page.error
+    assert page.text[0].value == f"chosen: {str(drive)!r}"  # nothing is there, which others say

@@ -1,5 +1,6 @@
 """Read a folder in a thread with a deadline, since its drive may never answer."""
 
+import contextlib
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -47,11 +48,7 @@ class FolderReading:
         if self._error is not None:
             raise self._error
         if self._listing is None:
-            raise ImportSourceError(
-                f"{self.path} does not answer.",
-                "It may lie on a network drive that is not connected. Check the drive, then try "
-                "again.",
-            )
+            raise _no_answer(self.path)
         return self._listing
 
     def counts(self, *, timeout_s: float = COUNT_S + 0.2) -> FolderCounts:
@@ -93,6 +90,29 @@ class FolderReading:
         with _guard:
             if self._thread.is_alive() and self._thread not in _silent:
                 _silent.append(self._thread)
+
+
+def refuse_silent(path: Path) -> None:
+    """Refuse a path on a drive that does not answer, whether or not anything is there.
+
+    Raises:
+        ImportSourceError: if it does not, or too many threads wait for drives already.
+    """
+    if not answer_within(ANSWER_S, lambda: _is_answered(path), otherwise=False):
+        raise _no_answer(path)
+
+
+def _is_answered(path: Path) -> bool:
+    with contextlib.suppress(OSError, ValueError):
+        path.stat()
+    return True
+
+
+def _no_answer(path: Path) -> ImportSourceError:
+    return ImportSourceError(
+        f"{path} does not answer.",
+        "It may lie on a network drive that is not connected. Check the drive, then try again.",
+    )
 
 
 def answer_within(seconds: float, ask: Callable[[], Answer], otherwise: Answer) -> Answer:
