@@ -23,6 +23,7 @@ from core.workflows.job_words import kind_in_words
 from core.workflows.keeping import backup as backups
 from core.workflows.keeping import health, health_words, space
 from core.workflows.keeping import record as records
+from core.workflows.keeping.record_words import in_words
 
 app = typer.Typer()
 
@@ -46,13 +47,14 @@ def record(
             opened.workspace, text=text, actions=action or (), limit=limit
         )
         written = records.export(opened.workspace, out) if out else 0
+        names = records.names_in(opened.workspace, rows)
 
         def show() -> None:
             if out:
                 say(f"{count(written, 'row')} written to {out}.")
                 return
             table(
-                ["number", "time (UTC)", "person", "action", "name", "reason"],
+                ["number", "time (UTC)", "person", "action", "name", "details", "reason"],
                 [
                     [
                         row.number,
@@ -60,6 +62,7 @@ def record(
                         row.person or NOTHING,
                         row.action,
                         row.name or row.subject or NOTHING,
+                        in_words(row, names) or NOTHING,
                         row.reason or NOTHING,
                     ]
                     for row in rows

@@ -99,9 +99,9 @@ def numbers(counts: SideCounts) -> None:
         for side, n in totals.items()
         if side.fold is None
     ]
-    cells = st.container(key="split_numbers").columns(len(boxes))
-    for cell, (title, value, help_text) in zip(cells, boxes, strict=True):
-        cell.metric(title, value, help=help_text)
+    with st.container(horizontal=True, key="split_numbers"):  # one row, on a phone too
+        for title, value, help_text in boxes:
+            st.metric(title, value, help=help_text)
 
 
 def gaps(counts: SideCounts) -> None:

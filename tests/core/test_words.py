@@ -80,3 +80,11 @@ def test_each_kind_of_number_has_one_form_and_what_is_unknown_is_a_dash():
 def test_a_half_is_rounded_up_as_readers_do():
     # One escape of 40 was written as 2%.
     assert words.percent(1 / 40, width=0.2) == "3%"
+
+
+def test_plurals_are_as_people_write_them():
+    # Nine searches took three "epoches".
+    nouns = ("image", "class", "epoch", "search", "key", "entry", "box")
+    assert [words.plural(noun) for noun in nouns] == [
+        *("images", "classes", "epochs", "searches", "keys", "entries", "boxes")
+    ]
