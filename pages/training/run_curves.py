@@ -8,7 +8,7 @@ from core.domain.configs.choices import Recipe
 from core.domain.jobs import Job, JobStatus
 from core.domain.keeping.people import Right
 from core.domain.training import DetailTrial, HeadTrial, PenaltyPoint, chosen_penalty
-from core.workflows.training import control, last_layers, runs
+from core.workflows.training import control, last_layers, record, runs
 from core.workflows.training.runs import RunView
 from core.workflows.use import alike, models
 from core.workspace import Workspace
@@ -31,7 +31,9 @@ def numbers_and_charts(workspace: Workspace, view: RunView, job: Job) -> None:
     run_live.numbers(workspace, view, job, curve)
     run_live.charts(workspace, view, job.status, curve)
     if tried := runs.detail_trials(workspace, view.run.id):
-        with st.expander("The model it started from", icon=":material/start:"):
+        kept = record.ends_with_quick(workspace, view.run.id)
+        title = "The model of quick, which was kept" if kept else "The model it started from"
+        with st.expander(title, icon=":material/start:"):
             _details_tried(workspace, view, tried)
 
 
@@ -69,7 +71,7 @@ def _solved(workspace: Workspace, view: RunView, job: Job) -> None:
         _details_tried(workspace, view, tried)
         _last_layers_tried(workspace, view)
         return
-    left, right = st.columns([3, 2]) if tried else (st.container(), None)
+    left, right = st.columns(2) if tried else (st.container(), None)
     with left:
         chart(
             training_curves.penalty_path(path),

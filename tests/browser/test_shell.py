@@ -67,6 +67,13 @@ def test_what_the_bar_opens_stays_over_doors_reload_and_back(app: App, page: Pag
     page.go_back()
     page.wait_for_url(re.compile(f"/datasets.*dataset={ids['Newer']}"))
     becomes(chosen, ["Newer"])
+    # The focus fell to the page, and Tab began at its top.
+    menu.fill("Old")
+    menu.press("Enter")
+    page.wait_for_url(re.compile(f"/datasets.*dataset={ids['Older']}"))
+    becomes(menu.count, 1)
+    expect(menu).to_be_focused()
+    expect(menu).to_have_attribute("aria-expanded", "false")
 
 
 def test_an_address_without_a_page_is_said_in_the_frame(app: App, page: Page) -> None:

@@ -88,6 +88,12 @@ def run_record(workspace: Workspace, view: RunView) -> RunRecord:
     )
 
 
+def ends_with_quick(workspace: Workspace, run_id: str) -> bool:
+    """Whether a staged or full run kept what quick makes, as training brought no proven gain."""
+    with connect(workspace) as db:
+        return bool(run_rows.record_of(db, run_id).get("start_kept"))
+
+
 def class_names_of(workspace: Workspace, run: TrainingRun) -> tuple[str, ...]:
     """The classes of the version that a run learns, in their order."""
     with connect(workspace) as db:
@@ -113,6 +119,7 @@ def facts_in_words(view: RunView, record: RunRecord) -> list[tuple[str, str]]:
         *((s.title.lower(), setting_in_words(s, value)) for s, value in record.settings),
         *_detail_in_words(run, record.trials),
         *_last_layer_in_words(run, record.heads),
+        *_kept_in_words(run, record),
         *((f"model {k.model.id}", f"weights {k.weights_sha256[:16]}") for k in record.models),
     ]
 
@@ -156,6 +163,15 @@ def _detail_in_words(run: TrainingRun, trials: Sequence[DetailTrial]) -> Iterato
     if run.train.recipe is Recipe.QUICK and len(trials) > 1:
         tried = joined([trial.detail.value for trial in trials])
         yield "detail chosen", f"{chosen_detail(run.train, trials).value} (of {tried})"
+
+
+def _kept_in_words(run: TrainingRun, record: RunRecord) -> Iterator[tuple[str, str]]:
+    """That a run ended with what quick makes, and by how much training was better or worse."""
+    computed_on = record.computed_on
+    if computed_on.get("start_kept"):
+        detail = chosen_detail(run.train, record.trials).value
+        before, after = (decimal(computed_on[f"{n}_log_loss"]) for n in ("start", "trained"))
+        yield "kept", f"the model of quick ({detail}): log loss {before}, trained {after}"
 
 
 def _last_layer_in_words(

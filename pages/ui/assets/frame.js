@@ -12,6 +12,7 @@ const SEARCH = '[class*="st-key-search"] input, [class*="text_filter"] input, in
 let present = null
 let waitsForDoor = 0
 let waitsForLinks = 0
+let pickedIn = null
 let heldPath = null
 let isToDescribe = false
 
@@ -91,6 +92,10 @@ function notePick(event) {
     : event.target.closest?.('[role="option"]')
   if (option && option.getAttribute('aria-selected') !== 'true') {
     waitsForLinks = performance.now() + PICK_MS
+    if (event.type === 'keydown') {
+      pickedIn = menu
+      menu.dataset.place = menu.closest('[class*="st-key-context_"]').className.match(/st-key-context_\w+-/)[0]
+    }
   }
 }
 
@@ -105,9 +110,24 @@ function holdLink(event) {
 
 function followLink() {
   waitsForLinks = 0
+  keepFocus()
   const links = [...document.querySelectorAll(LINKS)].filter(isShown)
   if (heldPath) links.find(link => link.pathname === heldPath)?.click()
   heldPath = null
+}
+
+// The menu of a pick is another one once the page has run. Who uses keys goes on from there.
+function keepFocus(tries = 20) {
+  if (!pickedIn) return
+  if (document.activeElement === pickedIn && tries) {
+    setTimeout(() => keepFocus(tries - 1), CALM_MS)
+    return
+  }
+  const place = pickedIn.dataset.place
+  const menu = [...document.querySelectorAll(`[class*="${place}"] input`)].find(isShown)
+    ?? document.querySelector('[class*="st-key-context_fold-"] button')
+  pickedIn = null
+  if (document.activeElement === document.body) menu?.focus({ preventScroll: true })
 }
 
 // Code of what later pages show is started once the first page stands: the first chart of a visit

@@ -17,6 +17,7 @@ from core.worker.training import job as training_job
 from core.workflows import jobs
 from core.workflows.data import datasets
 from core.workflows.training import checkpoints, runs
+from core.workflows.training import record as run_record
 from core.workflows.use import models
 from tests.conftest import QUICK, copy_of
 
@@ -51,7 +52,10 @@ def test_a_run_may_end_with_a_level_on_which_it_did_not_train(trained, tmp_path,
     tried = runs.detail_trials(copy, view.run.id)
     assert [trial.detail for trial in tried] == [Detail.WHOLE, Detail.STAGES, Detail.TURNED]
     assert [trial.is_chosen for trial in tried] == [False, False, True]
-    model = models.find_model(copy, runs.find_run(copy, view.run.id).models[0])
+    view = runs.find_run(copy, view.run.id)
+    facts = dict(run_record.facts_in_words(view, run_record.run_record(copy, view)))
+    assert facts["kept"].startswith("the model of quick (turned): log loss 0.")
+    model = models.find_model(copy, view.models[0])
     assert read_card(models.exported_bundle(copy, model)).detail is Detail.TURNED
     # A kept epoch is of the level on which it was trained.
     made = jobs.wait(copy, checkpoints.make_model(copy, view.run.id, "last").id, on_change=print)
