@@ -21,6 +21,7 @@ from core.evaluation.decisions.rule import (
 from core.evaluation.measures.parts import Unit
 from core.words import CROSS_VALIDATED, NO_PROOF, exact_percent, percent_at_most
 from core.workflows.results import thresholds
+from core.workflows.results.access import ResultsAccess, access_to_test
 from core.workflows.results.thresholds import Basis, Hidden, OnTest
 from core.workspace import Workspace
 from pages.results import (
@@ -176,9 +177,11 @@ def _no_test(workspace: Workspace, basis: Basis, on_test: OnTest, confidence: fl
                 icon=":material/lock:",
             )
         case Hidden.DRAFT:
-            st.caption("A saved threshold is judged on the test images; a draft is not.")
+            is_open = access_to_test(workspace, model) is ResultsAccess.SHOWN
+            when = "" if is_open else ", once their results are opened"
+            st.caption(f"A saved threshold is judged on the test images{when}; a draft is not.")
             st.button(
-                "Save to see the test result",
+                "Save to see the test result" if is_open else "Save threshold",
                 icon=":material/save:",
                 key="save_for_test",
                 on_click=_save,

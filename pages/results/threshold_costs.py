@@ -21,8 +21,9 @@ def show(basis: Basis, on_test: OnTest, confidence: float) -> None:
     """Inputs, what they mean for the threshold on the screen, and the cheapest threshold."""
     model_id = basis.judged.model.id
     draft = threshold_form.draft(model_id, None)
-    scenario = _inputs(draft.scenario or threshold_form.DEFAULT_LINE, model_id)
-    if scenario != draft.scenario:
+    before = draft.scenario or threshold_form.DEFAULT_LINE
+    scenario = _inputs(before, model_id)
+    if scenario != before:  # a saved threshold stays saved while one only looks
         threshold_form.put_scenario(model_id, scenario)
     st.subheader(
         "This threshold on your line",

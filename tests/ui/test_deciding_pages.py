@@ -108,6 +108,7 @@ def test_a_purpose_is_asked_for_and_every_rule_judged_on_test_is_a_decision(
 ) -> None:
     app = open_page("results/operating_point.py", made.workspace, model="model-new")
     _input(app, "Reject from, %").set_value(5.0).run()
+    assert app.button(key="save_for_test").label == "Save threshold"  # shows no result yet
     app.button(key="save_for_test").click().run()
     app.button(key="show_test").click().run()
     assert "A purpose is required" in _said(app)
@@ -118,14 +119,20 @@ def test_a_purpose_is_asked_for_and_every_rule_judged_on_test_is_a_decision(
     kinds = ["opening", "decision"]
     assert [kind for kind, _ in _recorded(made)] == kinds
     assert _recorded(made)[0][1] == "Decide about a release"
+    assert app.button(key="save_for_test").label == "Save to see the test result"
     app.button(key="save_for_test").click().run()
     app.run()
     kinds.append("decision")
     assert [kind for kind, _ in _recorded(made)] == kinds
     assert app.button(key="next_signoff").proto.type == "primary"
     assert app.button(key="save_rule").proto.type == "secondary"
-    # Looking again decides nothing.
-    open_page("results/operating_point.py", made.workspace, model="model-new")
+    # Looking again decides nothing, and changes nothing: the tab of the costs brought its usual
+    # line along, and "Save threshold" back.
+    again = open_page("results/operating_point.py", made.workspace, model="model-new")
+    again.session_state["tab"] = "PPM and money"
+    again.run()
+    assert again.number_input
+    assert again.button(key="save_rule").label == "Saved"
     assert [kind for kind, _ in _recorded(made)] == kinds
 
 
