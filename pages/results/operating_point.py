@@ -178,8 +178,7 @@ def _no_test(workspace: Workspace, basis: Basis, on_test: OnTest, confidence: fl
             )
         case Hidden.DRAFT:
             is_open = access_to_test(workspace, model) is ResultsAccess.SHOWN
-            when = "" if is_open else ", once their results are opened"
-            st.caption(f"A saved threshold is judged on the test images{when}; a draft is not.")
+            st.caption("A saved threshold is judged on the test images; a draft is not.")
             st.button(
                 "Save to see the test result" if is_open else "Save threshold",
                 icon=":material/save:",

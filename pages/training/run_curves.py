@@ -71,6 +71,8 @@ def _solved(workspace: Workspace, view: RunView, job: Job) -> None:
         _details_tried(workspace, view, tried)
         _last_layers_tried(workspace, view)
         return
+    st.markdown("**How this model was chosen**")
+    st.caption("Each choice was tried on images held back from it. A lower loss is better.")
     left, right = st.columns(2) if tried else (st.container(), None)
     with left:
         chart(
@@ -79,8 +81,8 @@ def _solved(workspace: Workspace, view: RunView, job: Job) -> None:
             description="Cross-validated log loss over the penalty",
         )
         st.caption(
-            "★ The strongest penalty that is as good as the best within the error bars: of equally "
-            "good models, the simplest."
+            "★ A penalty keeps the model simple: the strongest one that is as good as the best "
+            "within the error bars."
         )
         _why(path, penalty)
     with right or left:
@@ -117,8 +119,8 @@ def _details_tried(workspace: Workspace, view: RunView, tried: Sequence[DetailTr
         numbers=("log loss", "macro recall", "ms per image"),
     )
     st.caption(
-        "Cross-validated. Gain: on all images the model learns from, with its class weights. "
-        "Overrule it with Detail on Configure."
+        "★ is taken. Gain: how much lower the loss is than that of the best level above, "
+        "on all images the model learns from. Overrule it with Detail on Configure."
     )
     if control.can_compare_tiles(view, tried) and st.button(
         "Compare tiles too",
@@ -213,7 +215,7 @@ def _no_path_in_words(view: RunView, status: JobStatus) -> str:
     if view.run.train.penalty > 0:
         return "There is no curve: the penalty was given."
     if status.is_active:
-        return "The curve appears with the first penalty that is tried."
+        return "The chart appears with the first result."
     if status is JobStatus.COMPLETED:
         return "There is no curve: the images could not be divided for cross-validation."
     return "There is no curve: no penalty was tried."

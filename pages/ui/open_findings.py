@@ -18,10 +18,11 @@ def show(workspace: Workspace, dataset: Dataset, why: str) -> None:
     """Say what was not checked, and why it matters here, and name the worst open finding."""
     state = stages.stages_of(workspace, dataset).states[Stage.CHECKED]
     if state.reason in _UNCHECKED:
-        _line(dataset, f"{text.plain(stage_words.reason_in_words(state))} :gray[{why}]")
+        reason = text.plain(stage_words.reason_in_words(state))
+        _line(dataset, f"{reason} :gray[{why}]", "Check the images", "unchecked")
     finding = quality.worst_finding(workspace, dataset.id)
     if finding is not None:
-        _line(dataset, _in_words(workspace, finding, dataset))
+        _worst(workspace, dataset, finding)
 
 
 def show_serious(workspace: Workspace, dataset: Dataset) -> Finding | None:
@@ -29,8 +30,12 @@ def show_serious(workspace: Workspace, dataset: Dataset) -> Finding | None:
     finding = quality.worst_finding(workspace, dataset.id)
     if finding is None or finding.severity is not Severity.SERIOUS:
         return None
-    _line(dataset, _in_words(workspace, finding, dataset))
+    _worst(workspace, dataset, finding)
     return finding
+
+
+def _worst(workspace: Workspace, dataset: Dataset, finding: Finding) -> None:
+    _line(dataset, _in_words(workspace, finding, dataset), "See the findings", "worst")
 
 
 def _in_words(workspace: Workspace, finding: Finding, dataset: Dataset) -> str:
@@ -40,12 +45,15 @@ def _in_words(workspace: Workspace, finding: Finding, dataset: Dataset) -> str:
     return f"{which}: {text.plain(finding.message)}"
 
 
-def _line(dataset: Dataset, words: str) -> None:
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+def _line(dataset: Dataset, words: str, link: str, name: str) -> None:
+    """One row, as long as the window is wide enough (`frame.css`)."""
+    with st.container(
+        horizontal=True, vertical_alignment="center", gap="small", key=f"finding_line_{name}"
+    ):
         st.markdown(f":orange[:material/warning:] {words}", width="stretch")
         st.page_link(
             Place.QUALITY,
-            label="Quality",
+            label=link,
             icon=Place.QUALITY.icon,
             query_params={"dataset": dataset.id},
         )

@@ -12,7 +12,13 @@ from core.evaluation.decisions.rule import OperatingPoint
 from core.evaluation.decisions.thresholds import trade_off
 from core.evaluation.measures.views import ConfidenceBand
 from core.words import percent_at_most
-from pages.ui.figures import confidence_charts, outcome_matrices, theme, threshold_charts
+from pages.ui.figures import (
+    confidence_charts,
+    outcome_matrices,
+    run_comparison,
+    theme,
+    threshold_charts,
+)
 from pages.ui.figures import training_curves as curves
 from pages.ui.figures.theme import PALETTE, Colour
 
@@ -126,6 +132,14 @@ def test_the_penalty_path_marks_the_chosen_point_and_shows_its_spread():
     assert list(line.error_y.array) == [0.05] * 3
     assert (star.x[0], star.y[0]) == (0.1, 0.6)
     assert (figure.layout.xaxis.type, figure.layout.yaxis.type) == ("log", None)
+    assert figure.layout.xaxis.ticktext == ("0.01", "0.1", "1")
+    # One axis wrote 1e-06, the other one 1μ.
+    path = _path(*[0.5] * 7)
+    for axis in (
+        curves.penalty_path(path),
+        run_comparison.losses_over_penalty({"run": path}, best=None),
+    ):
+        assert axis.layout.xaxis.ticktext == ("0.000001", "0.0001", "0.01", "1")
 
 
 def test_losses_that_span_powers_of_ten_are_drawn_on_a_logarithmic_axis():

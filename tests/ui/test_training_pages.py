@@ -40,7 +40,7 @@ from core.store.stages.verdicts import save_verdict
 from core.worker.launcher import lane_lock
 from core.workflows import stages
 from core.workflows.data import splits
-from core.workflows.data.datasets import orientation_of, save_orientation
+from core.workflows.data.datasets import orientation_of
 from core.workflows.signoff import release
 from core.workflows.signoff.release import ReleaseCriteria
 from core.workflows.training import control, durations
@@ -167,17 +167,6 @@ def test_flips_follow_the_answers_about_the_dataset_and_a_preset_fills_the_field
     assert "light_spot=0.25" in app.query_params["set"]
     app.slider(key="set_full_light_spot").set_value(0.3).run()
     assert app.segmented_control(key="augment_preset").value is None
-
-
-def test_staged_and_full_say_that_quick_alone_compares_quarter_turns(
-    open_page: OpenPage, trained: Trained, tmp_path
-) -> None:
-    workspace = copy_of(trained.workspace, tmp_path / "copy")
-    save_orientation(workspace, trained.dataset.id, Orientation(rotate_quarter=True))
-    for recipe, expected in (("full", True), ("quick", False)):
-        app = open_page(Place.TRAIN, workspace, set=f"recipe={recipe}")
-        said = any("quick alone compares quarter turns" in c.value for c in app.caption)
-        assert said is expected
 
 
 def test_a_link_with_wrong_settings_says_which_and_keeps_the_others(

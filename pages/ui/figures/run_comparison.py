@@ -8,6 +8,7 @@ from core.domain.training import EpochMetrics, PenaltyPoint, chosen_point
 from core.files import Cell
 from pages.ui.figures.saving import save_as
 from pages.ui.figures.theme import NUMBERS_PX, TITLE_PX, Colour, class_colour, style
+from pages.ui.figures.training_curves import penalty_axis
 
 DASHES = ("solid", "dash", "dot", "dashdot")
 _HEIGHT = 340
@@ -58,7 +59,7 @@ def losses_over_penalty(
     _finish(figure, "Cross-validated log loss (lower is better)", "penalty")
     points = {n: [(p.penalty, p.log_loss) for p in path] for n, path in paths.items()}
     save_as(figure, "Runs compared", _table(points, "penalty", "log loss"))
-    figure.update_xaxes(type="log", dtick=2)
+    penalty_axis(figure, [point.penalty for path in paths.values() for point in path])
     return figure
 
 

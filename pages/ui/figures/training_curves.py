@@ -8,11 +8,13 @@ import plotly.graph_objects as go
 
 from core.domain.training import EpochMetrics, PenaltyPoint, chosen_point
 from core.files import Cell
+from core.words import exact
 from pages.ui.figures.line_labels import LineEnd, label_ends, place_on
 from pages.ui.figures.saving import save_as
 from pages.ui.figures.theme import NUMBERS_PX, TITLE_PX, Colour, legend_above, style
 
 _HEIGHT, _TOP, _BOTTOM = 300, 44, 40
+_MANY_POWERS = 7
 _STAR = {"symbol": "star", "size": 15, "color": Colour.SELECTED}
 
 
@@ -117,13 +119,7 @@ def penalty_path(path: Sequence[PenaltyPoint]) -> go.Figure:
     if values and max(values) > 10 * min(values):
         ticks = _log_ticks(min(values), max(values))
         figure.update_yaxes(type="log", tickvals=ticks, ticktext=[f"{value:g}" for value in ticks])
-    powers = _powers(point.penalty for point in path)
-    figure.update_xaxes(
-        title={"text": "penalty"},
-        type="log",
-        tickvals=powers,
-        ticktext=[f"{value:g}" for value in powers],
-    )
+    penalty_axis(figure, [point.penalty for point in path])
     if chosen:
         _name_point(figure, chosen.penalty, chosen.log_loss, "chosen")
     columns: dict[str, Sequence[Cell]] = {
@@ -238,6 +234,19 @@ def _log_ticks(low: float, high: float) -> list[float]:
     exponents = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     steps = (1, 2, 5) if len(exponents) <= 3 else (1,)
     return [step * 10.0**exponent for exponent in exponents for step in steps]
+
+
+def penalty_axis(figure: go.Figure, penalties: Sequence[float]) -> None:
+    """A logarithmic axis of some positive penalties, its numbers written out."""
+    powers = _powers(penalties)
+    # Why every second: "0.000001" is wide.
+    powers = powers if len(powers) < _MANY_POWERS else powers[::-2][::-1]
+    figure.update_xaxes(
+        title={"text": "penalty"},
+        type="log",
+        tickvals=powers,
+        ticktext=[exact(value) for value in powers],
+    )
 
 
 def _powers(values: Iterable[float]) -> list[float]:
