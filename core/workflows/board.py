@@ -6,6 +6,7 @@ Models of leaking splits are never best: their results are too good.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import assert_never
 
 from core.domain.datasets import Dataset
 from core.domain.models import ModelStanding
@@ -102,15 +103,32 @@ def entries(workspace: Workspace) -> list[BoardEntry]:
 def _worth_showing(facts: StageFacts) -> tuple[ModelFacts, ...]:
     """Models of today's classes and of splits that do not leak, best macro F1 first.
 
-    Those whose test failed or is void come last.
+    Those that passed their test come before them, those whose test failed or is void last.
     """
     leaking = {split.id for split in facts.splits if split.is_leaking}
     fresh = [m for m in facts.models if m.split_id not in leaking and not m.classes_changed]
-    return tuple(sorted(fresh, key=lambda m: (_has_failed(m), -_score(m))))
+    return tuple(sorted(fresh, key=lambda m: (_rank_by_test(m), -_score(m))))
 
 
-def _has_failed(model: ModelFacts) -> bool:
-    return standing_of(model) in (ModelStanding.BLOCKED, ModelStanding.VOID)
+def _rank_by_test(model: ModelFacts) -> int:
+    """0: its sealed test was passed, 2: it failed or is void, 1: there is none yet."""
+    # Why first: a promise of validation is less than a test that was passed.
+    match standing_of(model):
+        case ModelStanding.PASSED:
+            return 0
+        case ModelStanding.BLOCKED | ModelStanding.VOID:
+            return 2
+        case (
+            ModelStanding.ELSEWHERE
+            | ModelStanding.NO_RULE
+            | ModelStanding.NOT_SEALED
+            | ModelStanding.SEALED
+            | ModelStanding.OPENED
+            | ModelStanding.UNSEALED
+        ):
+            return 1
+        case standing:
+            assert_never(standing)
 
 
 def _score(model: ModelFacts) -> float:
@@ -157,7 +175,8 @@ def best_model(
     Args:
         workspace: where they live.
         dataset: that they belong to.
-        models: those that failed their test last, best macro F1 first, none of leaking splits.
+        models: those that passed their test first, those that failed it last, else best macro F1
+            first; none of leaking splits.
     """
     if not models:
         return None
@@ -174,7 +193,7 @@ def best_model(
     ]
     if not held:
         return best
-    missed, model = min(held, key=lambda item: (_has_failed(item[1]), *_distance(*item)))
+    missed, model = min(held, key=lambda item: (_rank_by_test(item[1]), *_distance(*item)))
     return BestModel(model.id, model.name, model.val_macro_f1, standing_of(model), missed)
 
 

@@ -73,19 +73,21 @@ def urls(
     return shown
 
 
-def strip(workspace: Workspace, dataset: Dataset, config: PreprocessConfig) -> None:
-    """A few network inputs in one row of fixed height, named by class."""
+def strip(workspace: Workspace, dataset: Dataset, config: PreprocessConfig) -> int:
+    """A few network inputs in one row of fixed height, named by class; how many classes."""
+    shown = list(urls(workspace, dataset, config, at_most=4))
     figures = []
-    for label, url in urls(workspace, dataset, config, at_most=4):
+    for label, url in shown:
         name = html.escape(label)
         figures.append(
             "<figure style='margin:0;flex:1 1 0;min-width:0;max-width:10rem'>"
             f"<img src='{url}' alt='Network input of class {name}' style='width:100%;"
             "aspect-ratio:1;border-radius:8px;display:block'>"
             "<figcaption style='font-size:.8rem;overflow:hidden;white-space:nowrap;"
-            f"text-overflow:ellipsis;padding-top:.2rem'>{name}</figcaption></figure>"
+            f"text-overflow:ellipsis;padding-top:.2rem' title='{name}'>{name}</figcaption></figure>"
         )
     st.html(f"<div style='display:flex;gap:.5rem'>{''.join(figures)}</div>")
+    return len(shown)
 
 
 def figure(data_url: str, alt: str, caption: str, ratio: float) -> str:

@@ -188,9 +188,10 @@ def beside(workspace: Workspace, dataset: Dataset, pixels: PreprocessConfig) -> 
             icon=":material/tune:",
             query_params={"dataset": dataset.id},
         )
-    preview.strip(workspace, dataset, pixels)
+    shown, known = preview.strip(workspace, dataset, pixels), len(dataset.class_names)
+    of = f"{shown} of {text.count(known, 'class')}, " if shown < known else ""
     st.caption(
-        f"{pixels.image_size_px} × {pixels.image_size_px} px, {pixels.resize_mode}, "
+        f"{of}{pixels.image_size_px} × {pixels.image_size_px} px, {pixels.resize_mode}, "
         f"{pixels.channels}{text.gray_levels(pixels.levels)}"
     )
     if len(dataset.class_names) > 1:  # else nothing is changed at random

@@ -54,6 +54,13 @@ def test_what_the_bar_opens_stays_over_doors_reload_and_back(app: App, page: Pag
     page.keyboard.press("?")
     expect(page.locator(".ts-keys")).to_be_visible()
     page.keyboard.press("Escape")
+    expect(page.locator(".ts-keys")).not_to_be_visible()
+    # Escape left the cursor in the field, and the keys of the app wrote there.
+    page.keyboard.press("/")
+    expect(page.locator("[class*='st-key-search'] input").first).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(page.locator("[class*='st-key-search'] input").first).not_to_be_focused()
+    page.keyboard.press("Escape")
     page.keyboard.press("g")
     page.keyboard.press("t")
     page.wait_for_url(re.compile(f"/train.*dataset={ids['Older']}"))

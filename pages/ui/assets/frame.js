@@ -160,6 +160,7 @@ const doorLinks = () => [...document.querySelectorAll('.st-key-doors a')]
 
 function onKey(event) {
   if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return
+  if (event.key === 'Escape' && event.target.matches(SEARCH)) event.target.blur()
   if (isTyping(event.composedPath()[0]) || (isModalOpen() && !isOverViewer(event))) return
   const follows = performance.now() < waitsForDoor
   waitsForDoor = 0

@@ -115,17 +115,17 @@ def _table(view: MatrixView) -> dict[str, list[Cell]]:
 def _cell_hovers(view: MatrixView, rows: Sequence[str], columns: Sequence[str]) -> list[list[str]]:
     said = "decided" if view.column_classes is None else "predicted"
     true = [
-        (f"true <b>{name}</b>, {said} ", f" of {total:,} in this row (")
+        (f"true <b>{name}</b>, {said} ", f" of the {total:,} in this row<br>")
         for name, total in zip(rows, view.row_totals.tolist(), strict=True)
     ]
     named = [
-        (f"<b>{name}</b><br>", f")<br>of {total:,} in this column (")
+        (f"<b>{name}</b>: ", f" of the {total:,} in this column")
         for name, total in zip(columns, view.column_totals.tolist(), strict=True)
     ]
     cells = zip(view.counts.tolist(), view.of_rows.tolist(), view.of_columns.tolist(), strict=True)
     return [
         [
-            f"{row}{column}{count:,}{of_row}{percent(by_row)}{of_column}{percent(by_column)})"
+            f"{row}{column}{count:,}<br>{percent(by_row)}{of_row}{percent(by_column)}{of_column}"
             for (column, of_column), count, by_row, by_column in zip(named, *values, strict=True)
         ]
         for (row, of_row), values in zip(true, cells, strict=True)
@@ -142,9 +142,9 @@ def _hover_by_numbers(view: MatrixView) -> dict[str, object]:
     parts = [view.counts, of_row, view.of_rows, of_column, view.of_columns]
     numbers = np.stack(parts, axis=2, dtype=np.float32, casting="same_kind")
     words = (
-        f"true <b>%{{y}}</b>, {said} <b>%{{x}}</b><br>%{{customdata[0]:,}} of "
-        "%{customdata[1]:,} in this row (%{customdata[2]:.1%})<br>of %{customdata[3]:,} in this "
-        "column (%{customdata[4]:.1%})<extra></extra>"
+        f"true <b>%{{y}}</b>, {said} <b>%{{x}}</b>: %{{customdata[0]:,}}<br>%{{customdata[2]:.1%}} "
+        "of the %{customdata[1]:,} in this row<br>%{customdata[4]:.1%} of the "
+        "%{customdata[3]:,} in this column<extra></extra>"
     )
     return {"customdata": numbers, "hovertemplate": words}
 

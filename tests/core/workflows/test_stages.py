@@ -29,7 +29,7 @@ from core.evaluation.release.criteria import ReleaseCriteria
 from core.store import datasets as dataset_rows
 from core.store import jobs, judgement, quality, versions
 from core.store.database import connect, transaction
-from core.workflows import stages
+from core.workflows import board, stages
 from core.workflows.data import datasets, edits
 from core.workflows.signoff import release, report, sealing
 from core.workflows.stage_rules import best_of, decide, standing_of
@@ -451,3 +451,11 @@ def test_imports_that_are_no_dataset_yet_are_told_until_a_later_one_takes_their_
     ended("ds-5", "nuts", JobStatus.QUEUED, now)
     pending = [(p.name, p.job.status) for p in stages.pending_imports(workspace)]
     assert pending == [("nuts", JobStatus.QUEUED), ("bolts", JobStatus.FAILED)]
+
+
+def test_the_model_that_passed_its_test_is_shown_before_better_ones_on_validation():
+    # Home named another model as the best beside "passed its sealed test. Use the model."
+    passed = replace(OPENED, id="passed", val_macro_f1=0.8, verdict=PASSED)
+    failed = replace(OPENED, id="failed", val_macro_f1=0.99, verdict=FAILED)
+    facts = replace(TRAINED, models=(failed, MODEL, passed), has_criteria=True)
+    assert [model.id for model in board._worth_showing(facts)] == ["passed", "m", "failed"]
