@@ -113,7 +113,8 @@ def _worth_showing(facts: StageFacts) -> tuple[ModelFacts, ...]:
 def _rank_by_test(model: ModelFacts) -> int:
     """0: its sealed test was passed, 2: it failed or is void, 1: there is none yet."""
     # Why first: a promise of validation is less than a test that was passed.
-    match standing_of(model):
+    standing = standing_of(model)
+    match standing:
         case ModelStanding.PASSED:
             return 0
         case ModelStanding.BLOCKED | ModelStanding.VOID:
@@ -127,7 +128,7 @@ def _rank_by_test(model: ModelFacts) -> int:
             | ModelStanding.UNSEALED
         ):
             return 1
-        case standing:
+        case _:
             assert_never(standing)
 
 
