@@ -6,8 +6,8 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from core.errors import TouchstoneError
-from core.evaluation.decisions.costs import Costs, LeastCost, Scenario, consequences
-from core.evaluation.decisions.outcome import OperatingPoint
+from core.evaluation.decisions.costs import Costs, LeastCost, Scenario, consequences, widened
+from core.evaluation.decisions.outcome import OperatingPoint, PartScores
 from core.evaluation.decisions.rule import as_limit, point_in_words
 from core.evaluation.measures.intervals import Estimate
 from core.workflows.results import thresholds
@@ -27,10 +27,13 @@ def show(basis: Basis, on_test: OnTest, confidence: float) -> None:
         threshold_form.put_scenario(model_id, scenario)
     st.subheader(
         "This threshold on your line",
-        help="Applies the rates measured on the validation images to the defect rate of your line. "
-        f"Ranges are {text.exact_percent(confidence)} confidence intervals.",
+        help="Applies the rates measured on the validation images to the defect rate of your line.",
     )
     _consequences(basis, draft.point, scenario, confidence)
+    st.caption(
+        f"Below each number: its {text.exact_percent(confidence)} confidence interval. More "
+        "validation images make it narrower."
+    )
     if on_test.basis is not None:
         st.markdown("**By the rates of the test images**")
         _consequences(on_test.basis, draft.point, scenario, confidence)
@@ -218,7 +221,7 @@ def _best(basis: Basis, scenario: Scenario, confidence: float) -> None:
         st.markdown(f"**{text.plain(point_in_words(choice.point))}**")
         st.markdown(
             f"Cost: **{_tenths(choice.least.least_cost_per_1000)}** per 1,000 parts on validation. "
-            + _flatness(choice.least)
+            + _flatness(choice.least, basis.scores)
         )
         st.button(
             "Use this threshold",
@@ -229,15 +232,15 @@ def _best(basis: Basis, scenario: Scenario, confidence: float) -> None:
         )
 
 
-def _flatness(least: LeastCost) -> str:
+def _flatness(least: LeastCost, scores: PartScores) -> str:
     """How far the threshold may move before the cost rises by 5%."""
-    accept = _range(*least.accept_range)
+    accept = _range(*widened(least.accept_range, scores))
     if not least.point.has_person_zone:
         return text.plain(f"The cost stays within 5% for a threshold of {accept}.")
     reject = (
         "no automatic rejection"
         if least.reject_range[0] > 1
-        else f"a reject threshold of {_range(*least.reject_range)}"
+        else f"a reject threshold of {_range(*widened(least.reject_range, scores))}"
     )
     return text.plain(
         f"The cost stays within 5% for an accept threshold of {accept} or for {reject}."

@@ -305,3 +305,20 @@ def _flat(cost: Floats, at: int, cuts: Floats) -> tuple[float, float]:
     first = int(before[-1]) + 1 if len(before) else 0
     last = int(after[0]) - 1 if len(after) else len(cost) - 1
     return float(cuts[first]), float(min(cuts[last], 1.0))
+
+
+def widened(limits: tuple[float, float], scores: PartScores) -> tuple[float, float]:
+    """The lowest and highest limit, in steps of 0.1%, that decide these parts as two limits do.
+
+    Args:
+        limits: between neighbouring scores, the lower one first.
+        scores: of the parts.
+    """
+    low, high = limits
+    distinct = np.concatenate([[0.0], np.unique(np.concatenate([scores.ok, scores.nok])), [1.0]])
+    below = float(distinct[distinct < low].max(initial=0.0))
+    above = float(distinct[distinct >= high].min(initial=1.0))
+    # A score on its limit would flip with the last digit of the runtime.
+    lowest = (math.floor(1000 * below) + 1) / 1000 if below > 0 else 0.0
+    highest = (math.ceil(1000 * above) - 1) / 1000 if above < 1 else 1.0
+    return min(low, lowest), max(high, highest)

@@ -11,6 +11,7 @@ from core.evaluation.decisions.costs import (
     least_cost,
     outgoing_ppm,
     true_reject_share,
+    widened,
 )
 from core.evaluation.decisions.outcome import OperatingPoint, Outcome, PartScores, single_threshold
 from core.evaluation.decisions.thresholds import thresholds_between
@@ -165,6 +166,18 @@ def test_flatness_tells_how_far_the_limit_may_move():
     assert _cost(single_threshold(found.thresholds[at]), scores, LINE) == pytest.approx(
         found.cost_per_1000[at]
     )
+
+
+def test_limits_that_decide_alike_are_one_range():
+    # "52.5% only", though 50% decided the same parts at the same cost.
+    scores = PartScores(np.array([0.1, 0.2004]), np.array([0.8, 0.9]))
+    found = least_cost(scores, LINE, with_person=False)
+    low, high = widened(found.accept_range, scores)
+    assert (low, high) == (0.201, 0.799)
+    for threshold in (low, high):
+        assert _cost(single_threshold(threshold), scores, LINE) == found.least_cost_per_1000 == 0
+    assert widened((0.85, 0.85), scores) == (0.801, 0.899)
+    assert widened((0.0, 1.0), scores) == (0.0, 1.0)
 
 
 def test_expensive_looks_abolish_the_persons_zone_and_free_ones_enlarge_it():
