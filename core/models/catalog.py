@@ -180,6 +180,12 @@ def network_title(name: str) -> str:
     return next((network.title for network in NETWORKS if network.name == name), name)
 
 
+def network_in_words(name: str) -> str:
+    """The name for people, and that of its weights in brackets where it is another."""
+    title = network_title(name)
+    return title if title == name else f"{title} ({name})"
+
+
 def find_network(name: str) -> Network:
     """The network of this timm name.
 

@@ -23,6 +23,7 @@ from core.domain.training import (
     chosen_penalty,
 )
 from core.errors import TouchstoneError
+from core.models.catalog import network_in_words
 from core.reporting.text import count, setting_in_words, when
 from core.reporting.values import (
     ClassCounts,
@@ -256,7 +257,7 @@ def training_section(workspace: Workspace, material: ReportMaterial) -> Training
     return TrainingSection(
         facts=(
             Fact("Run", f"{run.name}, {when(run.created_at)}"),
-            Fact("Network", f"{run.train.network}, pretrained"),
+            Fact("Network", f"{network_in_words(run.train.network)}, pretrained"),
             Fact("Recipe", f"{recipe.value}: {_recipe_in_words(recipe)}"),
             *(_epochs(len(curve), best) if curve else _solved(run, path, trials, heads)),
             *(_start(record) if material.model.validation_cross_validated and curve else ()),
