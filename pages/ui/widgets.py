@@ -18,8 +18,9 @@ from core.domain.jobs import Job, JobStatus
 from core.domain.models import Model
 from core.files import CsvDelimiter
 from core.workflows import job_words, jobs
+from core.workflows.inventory import Level
 from core.workspace import Workspace
-from pages.ui import components, errors, routes, state, text
+from pages.ui import components, context, errors, routes, state, text
 from pages.ui.places import Place
 from pages.ui.shell import steps
 
@@ -44,8 +45,18 @@ def empty_state(
         st.markdown(f"### :material/{icon}: {title}", text_alignment="center")
         st.markdown(sentence, text_alignment="center")
         with st.container(horizontal=True, horizontal_alignment="center"):
-            for place, label in links:
+            for place, label in dict.fromkeys(map(_first_possible, links)):
                 st.page_link(place, label=label, icon=place.icon, query_params=query)
+
+
+def _first_possible(link: tuple[Place, str]) -> tuple[Place, str]:
+    """A link, or the step before it that is still missing: images, then a split."""
+    place, choice = link[0], context.current()
+    if place.level in (Level.DATASET, Level.SPLIT) and choice.dataset is None:
+        return Place.IMPORT, "Import images"
+    if place.level is Level.SPLIT and choice.split is None:
+        return Place.SPLIT, "Split the images"
+    return link
 
 
 def status_badge(status: JobStatus) -> None:

@@ -103,6 +103,10 @@ def test_an_empty_workspace_shows_a_next_step_and_no_error(
     assert not app.exception
     assert not app.error
     assert app.title
+    # It led to Configure, where there was nothing to train on.
+    links = [link.proto.label for link in app.get("page_link")]
+    assert "Train a model" not in links
+    assert file is not Place.EVALUATE or "Import images" in links
 
 
 @pytest.mark.parametrize("file", Place)
