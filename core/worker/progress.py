@@ -8,7 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import assert_never
 
-from core.domain.configs.choices import Recipe
+from core.domain.configs.acting import recipe_is_trained
+from core.domain.configs.choices import Detail, HeadKind, Recipe
+from core.domain.configs.train import TrainConfig
 from core.domain.jobs import JobKind, Phase, Progress
 
 USUAL_IMAGES = 500  # where it is not known yet how many there are
@@ -41,6 +43,29 @@ class Work:
 
 
 Plan = Mapping[Phase, float]
+
+
+def training_work(images: int, train: TrainConfig) -> Work:
+    """What a training of so many images has to do."""
+    first, *dearer = train.detail.levels
+    is_trained = recipe_is_trained(train.recipe)
+    at_end = [level for level in dearer if is_trained and not level.trains]
+    return Work(
+        images,
+        train.epochs,
+        train.recipe,
+        train.stored_versions,
+        views=first.views,
+        more_views=sum(comparing_passes(level) for level in dearer if level not in at_end),
+        views_at_end=sum(map(comparing_passes, at_end)),
+        tries_hidden_layer=HeadKind.MLP in train.head.kinds,
+    )
+
+
+def comparing_passes(detail: Detail) -> int:
+    """What a level costs a comparison, in passes of the network over all images."""
+    # Reading larger pixels takes about as long as two passes.
+    return detail.views + (2 if detail.scale > 1 else 0)
 
 
 def plan_of(kind: JobKind, work: Work | None = None) -> Plan:

@@ -62,14 +62,7 @@ def answer(
     """What will be trained on what, about how long it takes, and the button."""
     is_doubted = open_findings.show_serious(workspace, dataset) is not None
     counts = images_by_subset(workspace, dataset, split)
-    seconds = durations.expected_seconds(
-        workspace,
-        dataset.id,
-        train,
-        pixels,
-        images=sum(counts.values()),
-        training_images=counts[Subset.TRAIN],
-    )
+    takes = _takes(workspace, dataset, counts, train, pixels)
     with (
         st.container(border=True, key="answer"),
         st.container(horizontal=True, vertical_alignment="center"),
@@ -80,7 +73,7 @@ def answer(
                 f"**{text.count(counts[Subset.TRAIN], 'image')}** of "
                 f"{text.count(len(dataset.class_names), 'class')}"
             )
-            st.caption(" · ".join(_facts(counts, split, train, seconds)))
+            st.caption(" · ".join(_facts(counts, split, train, takes)))
             with st.container(horizontal=True, vertical_alignment="center"):
                 split_badges(split, is_doubted=is_doubted)
         fold = choose_fold(split) if split.folds else None
@@ -94,13 +87,31 @@ def answer(
             start(workspace, dataset, split, train, augment, pixels, fold)
 
 
+def _takes(
+    workspace: Workspace,
+    dataset: Dataset,
+    counts: dict[Subset, int],
+    train: TrainConfig,
+    pixels: PreprocessConfig,
+) -> tuple[str, str] | None:
+    """How long a run takes, and what that is known by; None where nothing was measured."""
+    images = sum(counts.values())
+    seconds = durations.expected_seconds(
+        workspace, dataset.id, train, pixels, images=images, training_images=counts[Subset.TRAIN]
+    )
+    if seconds is not None:
+        return about(seconds), "by earlier runs here"
+    seconds = durations.rough_seconds(workspace, train, pixels, images=images)
+    return None if seconds is None else (about(seconds), "roughly, by the speed of other runs here")
+
+
 def _facts(
-    counts: dict[Subset, int], split: Split, train: TrainConfig, seconds: float | None
+    counts: dict[Subset, int], split: Split, train: TrainConfig, takes: tuple[str, str] | None
 ) -> list[str]:
     parts = []
-    if seconds is not None:
+    if takes:
         each = " for each fold" if split.folds else ""
-        parts.append(f"{about(seconds)}{each}, by earlier runs here".capitalize())
+        parts.append(f"{takes[0]}{each}, {takes[1]}".capitalize())
     if counts[Subset.VALIDATION]:
         refits = not recipe_is_trained(train.recipe) and train.refit and not split.folds
         also = " (the final model also learns from them)" if refits else ""

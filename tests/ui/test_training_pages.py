@@ -129,7 +129,7 @@ def test_a_half_filled_form_survives_a_reload_and_another_page(
     open_page: OpenPage, trained: Trained
 ) -> None:
     # After a reload, every field was at its default again.
-    app = open_page(Place.TRAIN, trained.workspace, set="recipe=full")
+    app = open_page(Place.TRAIN, trained.workspace, set=f"recipe=full,device={run.train.device}")
     app.number_input(key="set_full_epochs").set_value(33).run()
     app.toggle(key="set_full_flip_vertical").set_value(True).run()
     assert app.query_params["set"] == "recipe=full,epochs=33,flip_vertical=yes"
@@ -154,7 +154,7 @@ def test_flips_follow_the_answers_about_the_dataset_and_a_preset_fills_the_field
 ) -> None:
     # Flips were on for every dataset, also where a mirrored part is a defect.
     workspace = copy_of(trained.workspace, tmp_path / "copy")
-    app = open_page(Place.TRAIN, workspace, set="recipe=full")
+    app = open_page(Place.TRAIN, workspace, set=f"recipe=full,device={run.train.device}")
     assert not app.toggle(key="set_full_flip_horizontal").value
     dataset = trained.dataset.id
     app.segmented_control(key=f"orientation_{dataset}_flip_horizontal").set_value("Yes").run()
@@ -204,7 +204,20 @@ def test_the_answer_says_on_what_and_for_how_long_by_earlier_runs_only(
     assert 0 < seconds < 600
     assert expected(run.train, images=10_000) > seconds
     assert expected(replace(run.train, network="tf_efficientnet_lite1")) is None
-    assert expected(recipe_defaults(Recipe.FULL, run.train.network)) is None
+    full = replace(recipe_defaults(Recipe.FULL, run.train.network), device=run.train.device)
+    assert expected(full) is None
+
+    def roughly(train, images=100):
+        return durations.rough_seconds(trained.workspace, train, run.preprocess, images=images)
+
+    # Nothing was said before the first run of a recipe, which may take an hour.
+    assert roughly(full) > roughly(run.train) > 0
+    assert roughly(full, 10_000) > 10 * roughly(full)
+    limited = roughly(replace(full, minutes=1.0), 10_000)
+    assert roughly(full, 10_000) - limited > 60
+    assert roughly(replace(full, network="tf_efficientnet_lite1")) is None
+    app = open_page(Place.TRAIN, trained.workspace, set=f"recipe=full,device={run.train.device}")
+    assert any("roughly, by the speed of other runs here" in c.value for c in app.caption)
 
 
 def test_a_solved_run_shows_its_penalty_its_last_layers_and_what_validated_it(

@@ -12,8 +12,7 @@ from sqlite_utils import Database
 from core.data.groups import group_names
 from core.data.pixels.cache import RowCache
 from core.data.quality.similarity import Pairs, connected, links_of_equal
-from core.domain.configs.acting import recipe_is_trained
-from core.domain.configs.choices import Detail, HeadKind, Recipe
+from core.domain.configs.choices import Detail, Recipe
 from core.domain.configs.train import TrainConfig
 from core.domain.datasets import Dataset, Sample
 from core.domain.splits import Split, Subset
@@ -25,7 +24,7 @@ from core.store import datasets, quality, runs, splits, versions
 from core.store.database import connect
 from core.worker.features import dataset_pixels, device_title, resolve_device
 from core.worker.files.checks import refuse_changed
-from core.worker.progress import Work
+from core.worker.progress import training_work
 from core.worker.session import JobSession
 
 if TYPE_CHECKING:
@@ -96,7 +95,7 @@ def load_training_data(session: JobSession) -> TrainingData:
         parts = declared_parts(db, dataset, every, split)
     wanted_samples = [s for s in every if s.id in label_of]
     train = training.train
-    session.expect(_work(len(wanted_samples), train))
+    session.expect(training_work(len(wanted_samples), train))
     refuse_changed(session.workspace, dataset, wanted_samples, session.report)
     # Why: the run is about the version that was chosen, whatever was edited while it waited.
     dataset = replace(dataset, class_names=version.class_names, digest=version.digest)
@@ -145,28 +144,6 @@ def _first_detail(train: TrainConfig) -> Detail:
             return Detail.WHOLE  # every level below which a network is trained takes these pixels
         case _:
             assert_never(train.recipe)
-
-
-def _work(images: int, train: TrainConfig) -> Work:
-    first, *dearer = train.detail.levels
-    is_trained = recipe_is_trained(train.recipe)
-    at_end = [level for level in dearer if is_trained and not level.trains]
-    return Work(
-        images,
-        train.epochs,
-        train.recipe,
-        train.stored_versions,
-        views=first.views,
-        more_views=sum(comparing_passes(level) for level in dearer if level not in at_end),
-        views_at_end=sum(map(comparing_passes, at_end)),
-        tries_hidden_layer=HeadKind.MLP in train.head.kinds,
-    )
-
-
-def comparing_passes(detail: Detail) -> int:
-    """What a level costs a comparison, in passes of the network over all images."""
-    # Reading larger pixels takes about as long as two passes.
-    return detail.views + (2 if detail.scale > 1 else 0)
 
 
 def known_groups(

@@ -34,8 +34,9 @@ from core.worker.features import (
     dataset_pixels,
     reporter,
 )
+from core.worker.progress import comparing_passes
 from core.worker.session import JobSession, StopRequested
-from core.worker.training.data import TrainingData, comparing_passes
+from core.worker.training.data import TrainingData
 
 _USUAL_POINTS = 9  # of a penalty path
 _TIMED_ROWS = 8

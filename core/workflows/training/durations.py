@@ -11,7 +11,7 @@ from core.domain.jobs import Job, JobKind, JobStatus, Phase
 from core.domain.training import TrainingRun
 from core.store import jobs, runs
 from core.store.database import connect
-from core.worker.progress import Work, plan_of
+from core.worker.progress import Work, plan_of, training_work
 from core.workspace import Workspace
 
 # How the time of a phase grows: with nothing, with the images, or with what was counted in it.
@@ -86,6 +86,37 @@ def expected_seconds(
             return None
         total += seconds
     return total
+
+
+def rough_seconds(
+    workspace: Workspace, train: TrainConfig, preprocess: PreprocessConfig, *, images: int
+) -> float | None:
+    """Roughly how long a run will take, by how fast its network saw images in any run here.
+
+    For recipes that were not run yet: the phases of a run weigh about the same on all machines.
+
+    Args:
+        workspace: where it will run.
+        train: its settings.
+        preprocess: its pixels.
+        images: in all subsets together.
+
+    Returns:
+        Seconds, within a factor of about two; None where the network was not measured.
+    """
+    plan = plan_of(JobKind.TRAIN, training_work(images, train))
+    for m in _measured(workspace):
+        counted, seconds = m.times.get(Phase.FEATURES, (0, 0.0))
+        own = m.run.train
+        if counted and (own.network, own.device) == (train.network, train.device):
+            declared = plan_of(JobKind.TRAIN, training_work(int(counted), own))[Phase.FEATURES]
+            pixels = (preprocess.image_size_px / m.run.preprocess.image_size_px) ** 2
+            slower = seconds / declared
+            left = {phase: weight * slower * pixels for phase, weight in plan.items()}
+            if train.minutes > 0:
+                left[Phase.TRAINING] = min(left[Phase.TRAINING], 60 * train.minutes)
+            return sum(left.values())
+    return None
 
 
 def _measured(workspace: Workspace) -> list[_Measured]:
