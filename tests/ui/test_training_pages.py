@@ -129,7 +129,7 @@ def test_a_half_filled_form_survives_a_reload_and_another_page(
     open_page: OpenPage, trained: Trained
 ) -> None:
     # After a reload, every field was at its default again.
-    app = open_page(Place.TRAIN, trained.workspace, set=f"recipe=full,device={run.train.device}")
+    app = open_page(Place.TRAIN, trained.workspace, set="recipe=full")
     app.number_input(key="set_full_epochs").set_value(33).run()
     app.toggle(key="set_full_flip_vertical").set_value(True).run()
     assert app.query_params["set"] == "recipe=full,epochs=33,flip_vertical=yes"
@@ -154,7 +154,7 @@ def test_flips_follow_the_answers_about_the_dataset_and_a_preset_fills_the_field
 ) -> None:
     # Flips were on for every dataset, also where a mirrored part is a defect.
     workspace = copy_of(trained.workspace, tmp_path / "copy")
-    app = open_page(Place.TRAIN, workspace, set=f"recipe=full,device={run.train.device}")
+    app = open_page(Place.TRAIN, workspace, set="recipe=full")
     assert not app.toggle(key="set_full_flip_horizontal").value
     dataset = trained.dataset.id
     app.segmented_control(key=f"orientation_{dataset}_flip_horizontal").set_value("Yes").run()
