@@ -1,10 +1,11 @@
 """Train: what will be trained on what, for how long, and one button; settings and runs below."""
 
 import contextlib
+from dataclasses import replace
 
 import streamlit as st
 
-from core.domain.configs.acting import recipe_is_trained
+from core.domain.configs.acting import acting_detail, recipe_is_trained
 from core.domain.configs.augment import AugmentConfig
 from core.domain.configs.choices import Recipe
 from core.domain.configs.preprocess import PreprocessConfig
@@ -12,8 +13,9 @@ from core.domain.configs.train import TrainConfig, recipe_defaults
 from core.domain.datasets import Dataset
 from core.domain.keeping.people import Right
 from core.domain.splits import Split, Subset
-from core.errors import NotFoundError, TouchstoneError
+from core.errors import ConfigError, NotFoundError, TouchstoneError
 from core.models.catalog import network_title
+from core.workflows.data.datasets import orientation_of
 from core.workflows.job_words import about
 from core.workflows.training import durations, runs
 from core.workflows.training.augmentation import default_augment
@@ -96,6 +98,8 @@ def _takes(
 ) -> tuple[str, str] | None:
     """How long a run takes, and what that is known by; None where nothing was measured."""
     images = sum(counts.values())
+    with contextlib.suppress(ConfigError):  # which the start refuses, and says
+        train = replace(train, detail=acting_detail(train, orientation_of(workspace, dataset.id)))
     seconds = durations.expected_seconds(
         workspace, dataset.id, train, pixels, images=images, training_images=counts[Subset.TRAIN]
     )

@@ -40,7 +40,7 @@ from core.store.stages.verdicts import save_verdict
 from core.worker.launcher import lane_lock
 from core.workflows import stages
 from core.workflows.data import splits
-from core.workflows.data.datasets import orientation_of
+from core.workflows.data.datasets import orientation_of, save_orientation
 from core.workflows.signoff import release
 from core.workflows.signoff.release import ReleaseCriteria
 from core.workflows.training import control, durations
@@ -218,6 +218,19 @@ def test_the_answer_says_on_what_and_for_how_long_by_earlier_runs_only(
     assert roughly(replace(full, network="tf_efficientnet_lite1")) is None
     app = open_page(Place.TRAIN, trained.workspace, set=f"recipe=full,device={run.train.device}")
     assert any("roughly, by the speed of other runs here" in c.value for c in app.caption)
+
+
+def test_runs_with_the_views_that_were_allowed_tell_how_long_the_next_one_takes(
+    open_page: OpenPage, trained: Trained, tmp_path
+) -> None:
+    # A run stores auto_mirrored where the form says auto: its time was not found again.
+    workspace = copy_of(trained.workspace, tmp_path / "copy")
+    save_orientation(workspace, trained.dataset.id, Orientation(flip_horizontal=True))
+    with connect(workspace) as db, transaction(db):
+        db.conn.execute("UPDATE runs SET train = json_set(train, '$.detail', 'auto_mirrored')")
+    app = open_page(Place.TRAIN, workspace, set="recipe=quick,detail=auto,device=cpu")
+    (line,) = [c.value for c in app.caption if "stay unseen" in c.value]
+    assert ", by earlier runs here" in line
 
 
 def test_a_solved_run_shows_its_penalty_its_last_layers_and_what_validated_it(
