@@ -57,7 +57,7 @@ def numbers(workspace: Workspace, view: RunView, job: Job, curve: Sequence[Epoch
     best = next((e for e in reversed(curve) if e.is_best), None)
     last = curve[-1] if curve else None
     on = f" on {text.plain(job.device)}" if job.device else ""
-    with st.container(horizontal=True, gap="large"):
+    with st.container(horizontal=True, key="live_numbers"):
         if right := right_of(workspace, view):
             st.metric("Validation images right", right, help=RIGHT_HELP, width="content")
         st.metric(
