@@ -209,10 +209,10 @@ def page(workspace: Workspace) -> None:
     certificate = judging.certificate_of(workspace, standing.model)
     if certificate is not None and certificate.is_leaking:
         st.warning(judging.leaks_in_words(certificate), icon=":material/report:")
-    if not standing.is_opened:
-        open_findings.show(
-            workspace, standing.dataset, "Wrong labels in a test make its numbers wrong."
-        )
+    # Why after the opening too: a verdict is read with what may be wrong with its images.
+    open_findings.show(
+        workspace, standing.dataset, "Wrong labels in a test make its numbers wrong."
+    )
     signoff_verdict.show(workspace, standing)
     current(workspace, standing, step)
     if standing.is_opened:

@@ -93,8 +93,12 @@ def _release(model: Model, standing: ModelStanding) -> None:
     st.markdown(f"**{text.plain(model.name)}** becomes the model that Predict offers first.")
     if model.dataset_id is not None:
         st.caption("The released model of the same dataset is retired.")
+    doubts = registry.doubts_about(state.workspace(), model)
+    for doubt in doubts:
+        st.warning(text.plain(doubt), icon=":material/report:")
+    label = "Why release it nevertheless" if doubts else "Reason (optional)"
     reason = st.text_input(
-        "Reason" if model.dataset_id else "Where it was signed off", max_chars=300, key="reason"
+        label if model.dataset_id else "Where it was signed off", max_chars=300, key="reason"
     )
     if st.button("Release", type="primary", key="release_now"):
         _set(model, ModelStage.RELEASED, reason)

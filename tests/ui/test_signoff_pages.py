@@ -4,13 +4,14 @@ from pathlib import Path
 
 import pytest
 
+from core.domain.findings import Finding, FindingKind, QualityCheck, Severity
 from core.domain.signoff import AccessKind, MarkKind
 from core.domain.splits import Subset
 from core.domain.stages.states import StepAction
 from core.errors import ConfigError
 from core.evaluation.release.criteria import ReleaseCriteria
 from core.evaluation.release.words import GOLDEN_RIGHT
-from core.store import judgement, splits
+from core.store import judgement, quality, splits
 from core.store.database import connect, transaction
 from core.workflows.data import datasets, edits
 from core.workflows.results import access
@@ -151,6 +152,18 @@ def test_a_void_seal_shows_what_was_sealed_beside_what_holds_now_and_the_way_bac
     app.button(key="restore_criteria").click().run()
     assert not app.exception
     assert "Criteria met" in app.success[0].value
+
+
+def test_a_serious_finding_stays_beside_the_verdict(open_page: OpenPage, made: Made) -> None:
+    # It stood on the page until the test was opened, and was gone when the verdict came.
+    release.set_criteria(made.workspace, "parts", ReleaseCriteria(max_overkill=0.9))
+    with connect(made.workspace) as db, transaction(db):
+        serious = Finding(FindingKind.FORMAT_LEAK, Severity.SERIOUS, "All .png show cracks.")
+        quality.save_check(db, QualityCheck("ds-1", 2.0, (), 0, 0), [serious])
+    access.record_view(made.workspace, models.find_model(made.workspace, "new"), "Evaluate page")
+    app = open_page("signoff/signoff.py", made.workspace, model="model-new")
+    assert "Criteria met" in _said(app)
+    assert "All .png show cracks" in _said(app)
 
 
 def _held(app) -> str:  # type: ignore[no-untyped-def]

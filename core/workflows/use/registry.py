@@ -4,14 +4,16 @@ from typing import assert_never
 
 from sqlite_utils import Database
 
+from core.domain.findings import Severity
 from core.domain.keeping.people import Right
 from core.domain.models import Model, ModelStage, ModelStanding
 from core.domain.record import RecordedAction
 from core.errors import ConfigError
-from core.store import models
+from core.store import models, quality
 from core.store.database import connect, transaction
 from core.store.keeping import record
 from core.store.people import guard
+from core.workflows.results import judging
 from core.workflows.stages import standing_of_model
 from core.workspace import Workspace
 
@@ -27,19 +29,25 @@ def set_stage(workspace: Workspace, name_or_id: str, stage: ModelStage, reason: 
         workspace: where it lives.
         name_or_id: of the model.
         stage: what it is for from now on.
-        reason: why; needed to release a model that came from elsewhere.
+        reason: why; needed to release a model that came from elsewhere, or against `doubts_about`.
 
     Raises:
         NotAllowedError: if whoever acts may not sign off.
         NotFoundError: if there is no such model.
-        ConfigError: if it is released without a passed sealed test, or without a reason where it
-            cannot have one here.
+        ConfigError: if it is released without a passed sealed test, or without a reason where one
+            is needed.
     """
+    doubts: tuple[str, ...] = ()
+    if stage is ModelStage.RELEASED and not reason.strip():
+        with connect(workspace) as db:
+            model = models.find_model(db, name_or_id)
+        doubts = doubts_about(workspace, model)
     with connect(workspace) as db, transaction(db):
         guard.require(db, Right.SIGN_OFF, "model stage")
         model = models.find_model(db, name_or_id)
         if stage is ModelStage.RELEASED:
             _refuse_unproven(model, standing_of_model(db, model), reason)
+            _refuse_unexplained(model, doubts)
             for other in models.released_beside(db, model):
                 models.set_stage(db, other.id, ModelStage.RETIRED)
                 why = f"Replaced by {model.name}."
@@ -85,6 +93,32 @@ def _refuse_unproven(model: Model, standing: ModelStanding, reason: str) -> None
         raise ConfigError(
             f"The model '{model.name}' was not signed off here.",
             "Say where it was: that is recorded with its release (--reason).",
+        )
+
+
+def doubts_about(workspace: Workspace, model: Model) -> tuple[str, ...]:
+    """What a passed test does not settle: a leaking split, a serious finding; a sentence each."""
+    if model.dataset_id is None:
+        return ()
+    certificate = judging.certificate_of(workspace, model)
+    leaks = certificate is not None and certificate.is_leaking
+    with connect(workspace) as db:
+        finding = quality.worst_open_finding(db, model.dataset_id)
+    return (
+        *((judging.leaks_in_words(certificate),) if certificate and leaks else ()),
+        *(
+            (f"Open finding: {finding.message}",)
+            if finding and finding.severity is Severity.SERIOUS
+            else ()
+        ),
+    )
+
+
+def _refuse_unexplained(model: Model, doubts: tuple[str, ...]) -> None:
+    if doubts:
+        raise ConfigError(
+            f"A release of the model '{model.name}' needs a reason. {doubts[0]}",
+            "Say why it is released nevertheless: that is recorded with its release (--reason).",
         )
 
 

@@ -7,12 +7,13 @@ import pytest
 from typer.testing import CliRunner
 
 from core.cli.app import app
+from core.domain.findings import Finding, FindingKind, QualityCheck, Severity
 from core.domain.models import ModelStage, PartDecision, Prediction
 from core.domain.record import RecordedAction
 from core.domain.signoff import Seal
 from core.domain.stages.states import ReadVerdict
 from core.errors import ConfigError, NotFoundError
-from core.store import judgement
+from core.store import judgement, quality
 from core.store.database import connect, transaction
 from core.store.stages.verdicts import save_verdict
 from core.workflows.inventory import Level, inventory
@@ -69,6 +70,21 @@ def test_a_model_from_elsewhere_is_released_with_a_reason_only(workspace, two):
     with pytest.raises(ConfigError, match="not signed off here"):
         registry.set_stage(workspace, "old", RELEASED)
     assert registry.set_stage(workspace, "old", RELEASED, "plant 2").stage is RELEASED
+
+
+def test_a_release_against_a_serious_finding_needs_a_reason_that_is_recorded(workspace, two):
+    # The verdict was green and the dialog silent, whatever the quality check had said.
+    _passes(workspace, two[0])
+    with connect(workspace) as db, transaction(db):
+        check = QualityCheck(str(two[0].dataset_id), 2.0, (), 0, 0)
+        serious = Finding(FindingKind.FORMAT_LEAK, Severity.SERIOUS, "All .png show cracks.")
+        quality.save_check(db, check, [serious])
+    assert registry.doubts_about(workspace, two[0]) == ("Open finding: All .png show cracks.",)
+    with pytest.raises(ConfigError, match=r"needs a reason\. Open finding: All \.png"):
+        registry.set_stage(workspace, "old", RELEASED, " ")
+    registry.set_stage(workspace, "old", RELEASED, "the line writes PNG only")
+    rows, _ = entries(workspace, actions=[RecordedAction.MODEL_STAGED])
+    assert [(row.new, row.reason) for row in rows] == [("released", "the line writes PNG only")]
 
 
 def test_stage_and_notes_by_the_command_line(workspace, two):
