@@ -39,6 +39,12 @@ STANDINGS = {
         "gray",
         "It came from elsewhere; whether it was signed off is not known here.",
     ),
+    ModelStanding.TEST_GONE: StandingWords(
+        "test deleted",
+        ":material/circle:",
+        "gray",
+        "Its test went with its dataset, without a verdict.",
+    ),
     ModelStanding.NO_RULE: StandingWords(
         "no threshold yet",
         ":material/circle:",
@@ -85,7 +91,7 @@ STANDINGS = {
         "not passed",
         ":material/cancel:",
         "red",
-        "Its test missed release criteria: see Sign-off.",
+        "Its test missed release criteria.",
     ),
 }
 STAGE_NAMES = {

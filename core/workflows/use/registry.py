@@ -13,8 +13,8 @@ from core.store import models, quality
 from core.store.database import connect, transaction
 from core.store.keeping import record
 from core.store.people import guard
+from core.workflows import stages
 from core.workflows.results import judging
-from core.workflows.stages import standing_of_model
 from core.workspace import Workspace
 
 MAX_NOTE = 2000
@@ -46,7 +46,7 @@ def set_stage(workspace: Workspace, name_or_id: str, stage: ModelStage, reason: 
         guard.require(db, Right.SIGN_OFF, "model stage")
         model = models.find_model(db, name_or_id)
         if stage is ModelStage.RELEASED:
-            _refuse_unproven(model, standing_of_model(db, model), reason)
+            _refuse_unproven(model, stages.standing_of_model(db, model), reason)
             _refuse_unexplained(model, doubts)
             for other in models.released_beside(db, model):
                 models.set_stage(db, other.id, ModelStage.RETIRED)
@@ -58,12 +58,10 @@ def set_stage(workspace: Workspace, name_or_id: str, stage: ModelStage, reason: 
         return models.find_model(db, model.id)
 
 
-def refusal_to_release(model: Model, standing: ModelStanding) -> str:
+def refusal_to_release(standing: ModelStanding) -> str:
     """Why a model cannot be released without more; empty if it can."""
-    if model.dataset_id is None:
-        return ""
     match standing:
-        case ModelStanding.PASSED | ModelStanding.ELSEWHERE:
+        case ModelStanding.PASSED | ModelStanding.ELSEWHERE | ModelStanding.TEST_GONE:
             return ""
         case ModelStanding.BLOCKED:
             return "Its test missed release criteria."
@@ -83,13 +81,15 @@ def refusal_to_release(model: Model, standing: ModelStanding) -> str:
 
 
 def _refuse_unproven(model: Model, standing: ModelStanding, reason: str) -> None:
-    refusal = refusal_to_release(model, standing)
+    refusal = refusal_to_release(standing)
     if refusal:
         raise ConfigError(
             f"The model '{model.name}' cannot be released. {refusal}",
-            f'Seal, open and read its test on Sign-off, or: touchstone seal "{model.name}".',
+            f'Seal, open and read its test on Sign-off, or: touchstone seal "{model.name}".'
+            if model.dataset_id
+            else "Its dataset was deleted. Train another model.",
         )
-    if model.dataset_id is None and not reason.strip():
+    if standing is ModelStanding.ELSEWHERE and not reason.strip():
         raise ConfigError(
             f"The model '{model.name}' was not signed off here.",
             "Say where it was: that is recorded with its release (--reason).",
@@ -97,9 +97,9 @@ def _refuse_unproven(model: Model, standing: ModelStanding, reason: str) -> None
 
 
 def doubts_about(workspace: Workspace, model: Model) -> tuple[str, ...]:
-    """What a passed test does not settle: a leaking split, a serious finding; a sentence each."""
+    """What a passed test does not settle, a sentence each: a leak, a serious finding, its loss."""
     if model.dataset_id is None:
-        return ()
+        return _doubts_without_dataset(stages.standing(workspace, model))
     certificate = judging.certificate_of(workspace, model)
     leaks = certificate is not None and certificate.is_leaking
     with connect(workspace) as db:
@@ -112,6 +112,16 @@ def doubts_about(workspace: Workspace, model: Model) -> tuple[str, ...]:
             else ()
         ),
     )
+
+
+def _doubts_without_dataset(standing: ModelStanding) -> tuple[str, ...]:
+    match standing:
+        case ModelStanding.PASSED:
+            return ("It passed its sealed test, but its dataset was deleted since.",)
+        case ModelStanding.TEST_GONE:
+            return ("Its test went with its dataset.",)
+        case _:
+            return ()
 
 
 def _refuse_unexplained(model: Model, doubts: tuple[str, ...]) -> None:
