@@ -14,7 +14,9 @@ from core.evaluation.release.words import GOLDEN_RIGHT
 from core.store import judgement, quality, splits
 from core.store.database import connect, transaction
 from core.workflows.data import datasets, edits
-from core.workflows.results import access
+from core.workflows.results import access, judging
+from core.workflows.results.comparison import PREDICTED_CLASS
+from core.workflows.results.thresholds import basis_of
 from core.workflows.signoff import release, sealing
 from core.workflows.signoff.report import Form
 from core.workflows.stages import stages_of
@@ -53,16 +55,40 @@ def test_the_planner_says_what_is_needed_and_what_the_present_sets_prove(
     assert "100 defective images without an escape prove a rate below 2.96%" in _said(app)
     assert "199 images" in _said(app)
     assert "5.82% with 50 parts" in _said(app)
-    (best,) = [t.proto.body for t in app.get("html") if "prove at best" in t.proto.body]
-    assert "<td>defective</td><td>100 images</td><td>2.96%</td>" in best
+    (best,) = [t.proto.body for t in app.get("html") if "not viewed" in t.proto.body]
+    assert "<td>defective</td><td>100 images</td><td>not viewed</td><td>2.96%</td>" in best
     # Once sealed the test was counted no more, until it was too late to plan: when it was opened.
     with connect(made.workspace) as db, transaction(db):
         splits.seal_split(db, "split-1")
     app.run()
     assert not app.exception
-    (sealed,) = [t.proto.body for t in app.get("html") if "prove at best" in t.proto.body]
+    (sealed,) = [t.proto.body for t in app.get("html") if "not viewed" in t.proto.body]
     assert sealed == best
     assert _recorded(made) == []
+
+
+def test_the_planner_starts_with_the_criteria_and_counts_the_errors_of_the_test(
+    open_page: OpenPage, made: Made
+) -> None:
+    # It began with 1% and 5%, and ignored the escape by which the model had failed.
+    release.set_criteria(
+        made.workspace, "parts", ReleaseCriteria(max_escape=0.1, max_overkill=0.2, confidence=0.9)
+    )
+    access.record_view(made.workspace, models.find_model(made.workspace, "new"), "Evaluate page")
+    app = open_page("signoff/plan.py", made.workspace, model="model-new")
+    assert not app.exception
+    asked = [app.number_input(key=key).value for key in ("plan_escape", "plan_overkill")]
+    assert (asked, app.selectbox(key="confidence").value) == ([10.0, 20.0], 0.9)
+    judged = judging.judged_set(made.workspace, "new", Subset.TEST)
+    outcome = basis_of(judged).outcome(PREDICTED_CLASS)
+    assert f"100 defective images with {outcome.escape.k} escape" in _said(app)
+    app.number_input(key="plan_escape").set_value(3.0).run()
+    assert app.number_input(key="plan_escape").value == 3.0
+    # Another dataset or other criteria begin anew; what a link says stays.
+    release.set_criteria(made.workspace, "parts", ReleaseCriteria(max_escape=0.2))
+    assert app.run().number_input(key="plan_escape").value == 20.0
+    linked = open_page("signoff/plan.py", made.workspace, model="model-new", plan_escape="7")
+    assert linked.number_input(key="plan_escape").value == 7.0
 
 
 def test_the_planner_says_how_many_parts_prove_an_automatic_share(
