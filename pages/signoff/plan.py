@@ -354,10 +354,10 @@ def _in_words(row: ProvenRow, claimed: Claim) -> str:
     """What the defective ones of a subset prove, and how many would prove the claim."""
     escapes, unit, limit = row.errors or 0, row.unit.word, exact_percent(claimed.escape)
     if row.proven is None:
-        return f"- **{row.subset.value}**: no defective {unit}."
+        return f"**{row.subset.value}**: no defective {unit}."
     found = f"with {text.count(escapes, 'escape')}" if escapes else "without an escape"
     said = (
-        f"- **{row.subset.value}**: {row.n:,} defective {unit} {found} {_verb(row.subset)} a rate "
+        f"**{row.subset.value}**: {row.n:,} defective {unit} {found} {_verb(row.subset)} a rate "
         f"below {shortened_percent(row.proven, at_most=True)}."
     )
     more = parts_needed(claimed.escape, confidence=claimed.confidence, errors=escapes)

@@ -28,8 +28,9 @@ from pages.ui.people import rights
 from pages.ui.places import Place
 
 OPENING = (
-    "The results become visible, and this is recorded for good. If the model fails, train another "
-    "one; do not change criteria or thresholds to make it pass."
+    "The results become visible, and this is recorded for good. Where too few parts prove it, test "
+    "more; where it makes too many errors, train another model. Do not change criteria or "
+    "thresholds to make it pass."
 )
 _ICONS = {
     StepStatus.DONE: ":green[:material/check_circle:]",

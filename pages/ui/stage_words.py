@@ -94,12 +94,13 @@ STANDINGS = {
         "Its test missed release criteria.",
     ),
 }
+# What is to be done, and what it is called once it is.
 STAGE_NAMES = {
-    Stage.IMPORTED: "Imported",
-    Stage.CHECKED: "Checked",
-    Stage.SPLIT: "Split",
-    Stage.TRAINED: "Trained",
-    Stage.SIGNED_OFF: "Signed off",
+    Stage.IMPORTED: ("Import", "Imported"),
+    Stage.CHECKED: ("Check", "Checked"),
+    Stage.SPLIT: ("Split", "Split"),
+    Stage.TRAINED: ("Train", "Trained"),
+    Stage.SIGNED_OFF: ("Sign off", "Signed off"),
 }
 STATUS_WORDS = {
     StageStatus.DONE: "done",
@@ -156,6 +157,24 @@ def standing_badge(standing: ModelStanding) -> None:
     """How far the sign-off of a model is, the same on every page."""
     words, icon, colour, tip = STANDINGS[standing]
     st.badge(words, icon=icon, color=colour, help=tip)
+
+
+def is_failed(state: StageState) -> bool:
+    """Whether a test was opened and did not pass, which is neither done nor open."""
+    return state.reason is StageReason.CRITERIA_MISSED
+
+
+def stage_in_words(state: StageState) -> str:
+    """The name of a stage that reads as done only where it is."""
+    if is_failed(state):
+        return "Not passed"
+    open_name, done_name = STAGE_NAMES[state.stage]
+    return done_name if state.status in (StageStatus.DONE, StageStatus.ATTENTION) else open_name
+
+
+def stage_icon(state: StageState) -> str:
+    """The shape of a stage."""
+    return f":material/{'cancel' if is_failed(state) else STATUS_ICONS[state.status]}:"
 
 
 def reason_in_words(state: StageState) -> str:

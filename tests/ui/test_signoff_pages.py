@@ -229,6 +229,9 @@ def test_a_failed_sign_off_says_why_and_what_to_do_and_is_recorded_once(
     assert "Criteria not met" in app.error[0].value
     assert "What to do" in _said(app)
     assert "train another model" in _said(app)
+    # The escapes were counted, and nothing led to their images.
+    (link,) = [item for item in app.get("page_link") if item.proto.label == "See the escapes"]
+    assert {"subset=test", "kind=escape"} <= set(link.proto.query_string.split("&"))
     assert [kind for kind, _ in _recorded(made)] == ["page view", "decision"]
     views = next(item.label for item in app.expander if item.label.startswith("Views"))
     assert views == "Views of the test results: 1 decision and 1 page view of earlier versions"

@@ -115,13 +115,9 @@ def doubts_about(workspace: Workspace, model: Model) -> tuple[str, ...]:
 
 
 def _doubts_without_dataset(standing: ModelStanding) -> tuple[str, ...]:
-    match standing:
-        case ModelStanding.PASSED:
-            return ("It passed its sealed test, but its dataset was deleted since.",)
-        case ModelStanding.TEST_GONE:
-            return ("Its test went with its dataset.",)
-        case _:
-            return ()
+    if standing is ModelStanding.PASSED:
+        return ("It passed its sealed test, but its dataset was deleted since.",)
+    return ("Its test went with its dataset.",) if standing is ModelStanding.TEST_GONE else ()
 
 
 def _refuse_unexplained(model: Model, doubts: tuple[str, ...]) -> None:
