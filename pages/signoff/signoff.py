@@ -182,7 +182,9 @@ def _open(workspace: Workspace, standing: SignOff) -> None:
         key="seal",
         type="tertiary",
         **rights.only(
-            Right.SIGN_OFF, help="Replaces the seal, while nobody has viewed the results."
+            Right.SIGN_OFF,
+            help="Seals criteria, threshold and test images as they are now. Possible until the "
+            "results are viewed, and recorded.",
         ),
     ):
         sealing.seal_test(workspace, standing.model.id)

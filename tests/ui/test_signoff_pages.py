@@ -9,14 +9,15 @@ from core.domain.signoff import AccessKind, MarkKind
 from core.domain.splits import Subset
 from core.domain.stages.states import StepAction
 from core.errors import ConfigError
+from core.evaluation.decisions.outcome import single_threshold
 from core.evaluation.release.criteria import ReleaseCriteria
-from core.evaluation.release.words import GOLDEN_RIGHT
+from core.evaluation.release.words import GOLDEN_RIGHT, REVIEWS_NOT_LIMITED
 from core.store import judgement, quality, splits
 from core.store.database import connect, transaction
 from core.workflows.data import datasets, edits
 from core.workflows.results import access, judging
 from core.workflows.results.comparison import PREDICTED_CLASS
-from core.workflows.results.thresholds import basis_of
+from core.workflows.results.thresholds import ThresholdChoice, basis_of, load_basis, save_rule
 from core.workflows.signoff import release, sealing
 from core.workflows.signoff.report import Form
 from core.workflows.stages import stages_of
@@ -178,6 +179,30 @@ def test_a_void_seal_shows_what_was_sealed_beside_what_holds_now_and_the_way_bac
     app.button(key="restore_criteria").click().run()
     assert not app.exception
     assert "Criteria met" in app.success[0].value
+
+
+def test_what_is_sealed_is_said_once_and_its_editor_is_closed(
+    open_page: OpenPage, workspace: Workspace, tmp_path: Path
+) -> None:
+    # The editor stood open after sealing, and a rule without reviews was told to limit them.
+    made = make_dataset(workspace, per_subset=24, images=tmp_path / "images")
+    add_model(made, "first", skill=12.0)
+    release.set_criteria(workspace, "parts", ReleaseCriteria(max_overkill=0.1))
+    app = open_page("signoff/signoff.py", workspace)
+    assert REVIEWS_NOT_LIMITED in _said(app)  # no rule is saved
+    choice = ThresholdChoice(single_threshold(0.5), "by hand")
+    save_rule(workspace, load_basis(workspace, "first"), choice)
+    app.button(key="seal").click().run()
+    assert not app.exception
+    assert "A change needs a new seal" in _said(app)
+    assert REVIEWS_NOT_LIMITED not in _said(app)
+    (editor,) = [item for item in app.expander if item.label == "Edit release criteria"]
+    assert not editor.proto.expanded
+    sealing.open_test(workspace, "first", "release 1")
+    app.run()
+    assert REVIEWS_NOT_LIMITED not in _said(app)
+    assert not [item for item in app.markdown if "- false reject rate" in item.value]
+    assert "False reject rate: 0% (0 of 12)" in _said(app)
 
 
 def test_a_serious_finding_stays_beside_the_verdict(open_page: OpenPage, made: Made) -> None:
