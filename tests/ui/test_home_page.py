@@ -75,7 +75,7 @@ def test_a_card_tells_the_stages_the_next_step_and_the_best_model(
     assert any("2 images of 1 part" in item.value for item in app.caption)
     (model, *_) = models.list_models(workspace)
     said = judged_set(workspace, model.id, Subset.VALIDATION).counted_in_words
-    assert said == "Each image counts once: none of these images is assigned to a part."
+    assert said == "Each image counts once: none of the validation images is assigned to a part."
     # It said so beside "did not pass" of the same model after its test had failed.
     model = trained.model
     with connect(workspace) as db, transaction(db):
