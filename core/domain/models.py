@@ -95,7 +95,8 @@ class Model:
 class ModelStanding(StrEnum):
     """How far a model is on its way to a sign-off."""
 
-    ELSEWHERE = "elsewhere"  # it was uploaded or lost its dataset: there is no test of it here
+    ELSEWHERE = "elsewhere"  # it was uploaded: there is no test of it here
+    TEST_GONE = "test_gone"  # its dataset was deleted, and no verdict on its test is kept
     NO_RULE = "no_rule"
     NOT_SEALED = "not_sealed"  # it has a threshold; its test was not fixed before it was viewed
     SEALED = "sealed"

@@ -20,6 +20,7 @@ from core.errors import ConfigError
 from core.evaluation.decisions.rule import same_rules
 from core.evaluation.release.criteria import criteria_from_json, same_criteria
 from core.store import datasets, jobs, judgement, versions
+from core.store import models as model_rows
 from core.store import splits as split_rows
 from core.store.database import connect
 from core.store.stages import facts as stages
@@ -61,10 +62,13 @@ def facts_of_all(workspace: Workspace) -> list[StageFacts]:
 
 
 def standings(workspace: Workspace) -> dict[str, ModelStanding]:
-    """Model id -> how far its sign-off is; models without a dataset are not among them."""
+    """Model id -> how far its sign-off is."""
     with connect(workspace) as db:
         of_all = _models(db, datasets.list_datasets(db), None)
-    return {model.id: standing_of(model) for own in of_all.values() for model in own}
+        read = verdicts.verdicts_of(db)
+        without = [model for model in model_rows.list_models(db) if model.dataset_id is None]
+        kept = {model.id: _without_dataset(db, model, read.get(model.id)) for model in without}
+    return kept | {model.id: standing_of(model) for own in of_all.values() for model in own}
 
 
 def standing(workspace: Workspace, model: Model) -> ModelStanding:
@@ -76,10 +80,28 @@ def standing(workspace: Workspace, model: Model) -> ModelStanding:
 def standing_of_model(db: Database, model: Model) -> ModelStanding:
     """As `standing`, inside a transaction."""
     if model.dataset_id is None:
-        return ModelStanding.ELSEWHERE
+        return _without_dataset(db, model, verdicts.verdicts_of(db).get(model.id))
     every = [datasets.find_dataset(db, model.dataset_id)]
     own = _models(db, every, model.dataset_id)[model.dataset_id]
     return next(standing_of(facts) for facts in own if facts.id == model.id)
+
+
+def _without_dataset(db: Database, model: Model, verdict: ReadVerdict | None) -> ModelStanding:
+    """What is known of a test whose images are gone: verdict and seal stay with the model."""
+    if verdict is not None and verdict.missed:
+        return ModelStanding.BLOCKED
+    seal, rule = judgement.find_seal(db, model.id), judgement.operating_point(db, model.id)
+    if (
+        verdict is not None
+        and seal is not None
+        and seal.opened_at is not None
+        and same_criteria(verdict.criteria, seal.criteria)
+        and same_rules(verdict.operating_point, seal.operating_point)
+        and same_rules(seal.operating_point, rule)
+    ):
+        return ModelStanding.PASSED
+    # Why by the version: only what was trained here has one.
+    return ModelStanding.ELSEWHERE if model.version is None else ModelStanding.TEST_GONE
 
 
 def pending_imports(workspace: Workspace) -> list[PendingImport]:

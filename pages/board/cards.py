@@ -96,7 +96,8 @@ def stage_bar(stages: DatasetStages) -> None:
             is_next = item.stage is stages.next_step.stage
             # Why: what is blocked and can be mended now stands out as any next step does.
             stands_out = is_next and item.status is StageStatus.BLOCKED
-            look = StageStatus.CURRENT if stands_out else item.status
+            look = StageStatus.CURRENT.value if stands_out else item.status.value
+            look = "failed" if words.is_failed(item) else look
             with st.container(key=f"stage_{look}_{item.stage}_{stages.dataset_id}"):
                 _segment(item, stages)
 
@@ -108,8 +109,8 @@ def _segment(item: StageState, stages: DatasetStages) -> None:
     about = {"model": item.model_id} if item.model_id else {}
     st.page_link(
         place,
-        label=words.STAGE_NAMES[item.stage],
-        icon=f":material/{words.STATUS_ICONS[item.status]}:",
+        label=words.stage_in_words(item),
+        icon=words.stage_icon(item),
         help=f"{words.STATUS_WORDS[item.status].capitalize()}. "
         f"{text.plain(words.reason_in_words(item))}",
         width="stretch",

@@ -79,12 +79,20 @@ def choose_subset(workspace: Workspace, model: Model) -> Subset | None:
     return chosen
 
 
-def choose_others(workspace: Workspace, first: Model, names_by_id: dict[str, str]) -> list[Model]:
-    """Models to show beside the first one; they are in the link."""
-    options = {key: name for key, name in names_by_id.items() if key != first.id}
+def choose_others(workspace: Workspace, first: Model) -> list[Model]:
+    """Models to show beside the first one; they are in the link.
+
+    Those of its dataset are offered: results on other images say little about these.
+    """
+    asked = st.query_params.get("with", "").split(",")
+    options = {
+        m.id: m.name
+        for m in models.list_models(workspace)
+        if m.id != first.id and (m.dataset_id == first.dataset_id or m.id in asked)
+    }
     if not options:
         return []
-    linked = [key for key in st.query_params.get("with", "").split(",") if key in options]
+    linked = [key for key in asked if key in options]
     st.session_state.others = linked[:MOST_BESIDE]
 
     def note() -> None:
@@ -98,7 +106,7 @@ def choose_others(workspace: Workspace, first: Model, names_by_id: dict[str, str
             list(options),
             key="others",
             format_func=lambda key: options.get(key, key),
-            placeholder="No other model",
+            placeholder="Choose models",
             max_selections=MOST_BESIDE,
             on_change=note,
             help="Up to three. To test which of two models is better, use the Compare page.",
@@ -240,8 +248,7 @@ def page(workspace: Workspace) -> None:
         return
     with st.container(horizontal=True, vertical_alignment="center", key="controls"):
         subset = choose_subset(workspace, model)
-        names_by_id = {m.id: m.name for m in models.list_models(workspace)}
-        others = choose_others(workspace, model, names_by_id) if subset else []
+        others = choose_others(workspace, model) if subset else []
         right = st.container(horizontal=True, horizontal_alignment="right", key="next")
     if subset is None:
         sealed_note(workspace, model)

@@ -195,18 +195,20 @@ def _no_test(workspace: Workspace, basis: Basis, on_test: OnTest, confidence: fl
 
 def _side(basis: Basis, outcome: Outcome, name: str) -> None:
     key = f"decide_{basis.judged.model.id}_{name}"
+    has_reviews = threshold_form.draft(basis.judged.model.id, None).point.has_person_zone
+    zones = outcome_matrices.zones_shown(outcome, has_reviews=has_reviews)
     clicked = clicked_cell(key)
-    if clicked and clicked != st.session_state.get(f"{key}_seen"):
+    if clicked and clicked != st.session_state.get(f"{key}_seen") and clicked[1] < len(zones):
         st.session_state[f"{key}_seen"] = clicked
-        st.session_state.behind = (name, clicked[0], clicked[1])
+        st.session_state.behind = (name, clicked[0], zones[clicked[1]])
     behind = st.session_state.get("behind")
-    cell = behind[1:] if behind and behind[0] == name else None
+    is_here = behind is not None and behind[0] == name and behind[2] in zones
+    cell = (behind[1], zones.index(behind[2])) if behind and is_here else None
     clickable_matrix(
-        outcome_matrices.ok_nok_matrix(outcome, cell=cell),
+        outcome_matrices.ok_nok_matrix(outcome, cell=cell, has_reviews=has_reviews),
         key,
         cell=cell,
-        description=f"{name}: rows good and defective; columns accept, inspector review, reject. "
-        "Click a cell or use the arrow keys to see its images.",
+        description=f"{name}: {outcome_matrices.described(zones)}",
     )
     with st.container(horizontal=True, vertical_alignment="center"):
         for label, place, count in (

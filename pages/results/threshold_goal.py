@@ -88,7 +88,10 @@ def _said(basis: Basis, choice: ThresholdChoice, promise: Guarantee, on_test: On
     if not promise.is_possible:
         st.warning(" ".join(text.plain(remark) for remark in promise.remarks))
         st.page_link(
-            Place.TEST_PLANNER, label="Plan how many parts you need", icon=":material/checklist:"
+            Place.TEST_PLANNER,
+            label="Plan how many parts you need",
+            icon=":material/checklist:",
+            query_params={"plan_escape": f"{100 * promise.max_escape:.12g}"},
         )
         return
     share = promise.automatic

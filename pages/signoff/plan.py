@@ -16,9 +16,11 @@ from core.evaluation.decisions.planner import (
     proven_rate,
 )
 from core.evaluation.measures.parts import Unit
+from core.evaluation.release.criteria import ReleaseCriteria
 from core.words import NO_PROOF, exact_percent, shortened_percent
-from core.workflows.results import access, evaluation
-from core.workflows.signoff import sealing
+from core.workflows.results import access, evaluation, thresholds
+from core.workflows.results.comparison import PREDICTED_CLASS
+from core.workflows.signoff import release, sealing
 from core.workspace import Workspace
 from pages.ui import context, errors, judged, judged_images, state, text, threshold_form, widgets
 from pages.ui.places import Place
@@ -26,7 +28,10 @@ from pages.ui.tables import small_table
 
 EXAMPLES = (20, 50, 100, 300, 1000)
 CHANCE = "chance to pass"
-PROVEN = "proves at best a rate below"
+ALL = "all, reviews"
+ERRORS, PROVEN = "errors", "proves a rate below"
+DEFAULT = ReleaseCriteria(max_escape=0.01, max_overkill=0.05)
+VOLUME = 1000.0
 
 
 @dataclass(frozen=True)
@@ -43,16 +48,46 @@ class Claim:
     confidence: float
 
 
-def claim() -> Claim:
-    """What to prove: escape rate, false reject rate, automatic share, all with one confidence."""
+def criteria(workspace: Workspace) -> ReleaseCriteria:
+    """Those that the open model or dataset must reach; empty without."""
+    model, dataset = context.model(workspace), context.dataset(workspace)
+    dataset_id = model.dataset_id if model else dataset.id if dataset else None
+    kept = release.criteria_of(workspace, dataset_id) if dataset_id else None
+    return kept.criteria if kept else ReleaseCriteria()
+
+
+def prefill(required: ReleaseCriteria) -> None:
+    """Start with what the criteria ask; what a link says or somebody typed stays."""
+    usual = {
+        "plan_escape": _percent(required.max_escape or DEFAULT.max_escape),
+        "plan_overkill": _percent(required.max_overkill or DEFAULT.max_overkill),
+        "plan_automatic": _percent(required.min_automatic),
+        "plan_reviews": required.max_reviews,
+        "plan_volume": required.parts_per_shift or VOLUME,
+    }
+    is_other = st.session_state.get("plan_usual") != usual
+    for key, value in usual.items():
+        if is_other if key in st.session_state else key not in st.query_params:
+            st.session_state[key] = value
+    st.session_state.plan_usual = usual
+
+
+def _percent(share: float | None) -> float | None:
+    return None if share is None else round(min(99.0, max(0.001, 100 * share)), 9)
+
+
+def claim(confidence: float) -> Claim:
+    """What to prove: escape rate, false reject rate, automatic share, all with one confidence.
+
+    `confidence` is the one to begin with.
+    """
     fields = st.container(key="plan_claim")
     first, second, third, fourth = fields.columns([2, 2, 2, 1], vertical_alignment="bottom")
     escape = first.number_input(
         "Escape rate below, %",
         0.001,
         99.0,
-        1.0,
-        0.1,
+        step=0.1,
         format="%.12g",
         key="plan_escape",
         bind="query-params",
@@ -62,8 +97,7 @@ def claim() -> Claim:
         "False reject rate below, %",
         0.001,
         99.0,
-        5.0,
-        0.1,
+        step=0.1,
         format="%.12g",
         key="plan_overkill",
         bind="query-params",
@@ -82,7 +116,7 @@ def claim() -> Claim:
             "Used only to estimate the chance that a test passes.",
         )
     with fourth:
-        confidence = threshold_form.confidence_box()
+        confidence = threshold_form.confidence_box(usual=confidence)
     return Claim(
         round(escape / 100, 12), round(overkill / 100, 12), _automatic(), expected / 100, confidence
     )
@@ -128,8 +162,7 @@ def _automatic_inputs() -> float | None:
         "Parts per shift",
         1.0,
         1e9,
-        1000.0,
-        100.0,
+        step=100.0,
         format="%.12g",
         key="plan_volume",
         bind="query-params",
@@ -221,15 +254,26 @@ def _table(title: str, allowed: str, rows: tuple[PlanRow, ...]) -> None:
     )
 
 
-def best_case(workspace: Workspace, claimed: Claim) -> None:
-    """The most that the validation and test images of a model can prove."""
-    escape, confidence = claimed.escape, claimed.confidence
-    st.subheader("What the existing images prove at best", anchor=False)
+@dataclass(frozen=True)
+class ProvenRow:
+    """What the images of one subset and kind prove; `errors` None: nobody may see them yet."""
+
+    subset: Subset
+    kind: str
+    n: int
+    unit: Unit
+    errors: int | None
+    proven: float | None
+
+
+def existing(workspace: Workspace, claimed: Claim) -> None:
+    """What the validation and test images of a model prove, or could prove at best."""
+    st.subheader("What the existing images prove", anchor=False)
     model = context.model(workspace)
     if model is None:
         st.caption("There is no model yet.")
         return
-    rows: list[Row] = []
+    rows: list[ProvenRow] = []
     problems: set[str] = set()
     for subset in (Subset.VALIDATION, Subset.TEST):
         try:
@@ -241,47 +285,62 @@ def best_case(workspace: Workspace, claimed: Claim) -> None:
     if rows:
         small_table(
             {
-                "subset": [row[0] for row in rows],
-                "kind": [row[1] for row in rows],
-                "counted": [f"{row[2]:,} {row[3]}" for row in rows],
-                PROVEN: [_rate(row[4]) for row in rows],
+                "subset": [row.subset.value for row in rows],
+                "kind": [row.kind for row in rows],
+                "counted": [f"{row.n:,} {row.unit.word}" for row in rows],
+                ERRORS: ["not viewed" if row.errors is None else f"{row.errors:,}" for row in rows],
+                PROVEN: [_rate(row.proven) for row in rows],
             },
             "best_case",
-            about="What the existing images prove at best",
-            tips={PROVEN: "If there is no error. Every error makes it larger."},
+            about="What the existing images prove",
+            tips={PROVEN: "With the errors of this model; not viewed: at best, without any error."},
         )
         # Why the last: the test proves; validation images count only where there is no test yet.
-        for line in _in_words(rows, escape, confidence)[-1:]:
-            st.markdown(line)
-        if all(row[0] == Subset.VALIDATION.value for row in rows):
+        for row in [row for row in rows if row.kind == "defective"][-1:]:
+            st.markdown(_in_words(row, claimed))
+        if all(row.subset is Subset.VALIDATION for row in rows):
             st.caption(NO_PROOF)
-
-
-Row = tuple[str, str, int, str, float | None]
 
 
 def _rate(proven: float | None) -> str:
     return text.NOTHING if proven is None else shortened_percent(proven, at_most=True)
 
 
-def _rows_of(workspace: Workspace, model: Model, subset: Subset, claimed: Claim) -> list[Row]:
-    """Counts only: no result of the model is read, so this is no view of the test results."""
+def _rows_of(workspace: Workspace, model: Model, subset: Subset, claimed: Claim) -> list[ProvenRow]:
+    """Of test images that nobody has viewed counts only: this is no view of the results."""
     if subset not in evaluation.evaluated_subsets(workspace, model.id):
         return []
-    if subset is Subset.TEST and access.is_sealed(workspace, model):
+    is_test = subset is Subset.TEST
+    errors: dict[str, int] = {}
+    if is_test and access.is_sealed(workspace, model):
         defective, good, unit = _sealed_counts(workspace, model)
     else:
+        rule = thresholds.saved_rule(workspace, model.id)
         basis = judged_images.basis(workspace, model, subset)
-        outcome = basis.outcome(single_threshold(0.5))
+        is_hidden = is_test and not access.is_viewed(workspace, model)
+        point = rule.point if rule else PREDICTED_CLASS
+        outcome = basis.outcome(single_threshold(0.5) if is_hidden else point)
         defective, good, unit = sum(outcome.nok), sum(outcome.ok), basis.unit
+        if not is_hidden:
+            reviews = outcome.automatic.n - outcome.automatic.k
+            kinds = ("defective", "good", ALL)
+            counts = (outcome.escape.k, outcome.overkill.k, reviews)
+            errors = dict(zip(kinds, counts, strict=True))
     if not defective + good:
         return []
-    kinds = [("defective", defective), ("good", good)]
+    sizes = [("defective", defective), ("good", good)]
     if claimed.automatic is not None:
-        kinds.append(("all, reviews", defective + good))
+        sizes.append((ALL, defective + good))
     return [
-        (subset.value, kind, n, unit.word, proven_rate(0, n, confidence=claimed.confidence))
-        for kind, n in kinds
+        ProvenRow(
+            subset,
+            kind,
+            n,
+            unit,
+            errors.get(kind),
+            proven_rate(errors.get(kind, 0), n, confidence=claimed.confidence),
+        )
+        for kind, n in sizes
     ]
 
 
@@ -291,19 +350,28 @@ def _sealed_counts(workspace: Workspace, model: Model) -> tuple[int, int, Unit]:
     return standing.defective or 0, standing.good or 0, standing.unit
 
 
-def _in_words(rows: list[Row], escape: float, confidence: float) -> list[str]:
-    more = parts_needed(escape, confidence=confidence)
-    return [
-        f"- **{name}**: {n:,} defective {unit} without an escape {_verb(name)} a rate below "
-        f"{shortened_percent(proven, at_most=True)}."
-        + (f" To prove {exact_percent(escape)}, add **{more - n:,} {unit}**." if n < more else "")
-        for name, kind, n, unit, proven in rows
-        if kind == "defective" and proven is not None
-    ]
+def _in_words(row: ProvenRow, claimed: Claim) -> str:
+    """What the defective ones of a subset prove, and how many would prove the claim."""
+    escapes, unit, limit = row.errors or 0, row.unit.word, exact_percent(claimed.escape)
+    if row.proven is None:
+        return f"**{row.subset.value}**: no defective {unit}."
+    found = f"with {text.count(escapes, 'escape')}" if escapes else "without an escape"
+    said = (
+        f"**{row.subset.value}**: {row.n:,} defective {unit} {found} {_verb(row.subset)} a rate "
+        f"below {shortened_percent(row.proven, at_most=True)}."
+    )
+    more = parts_needed(claimed.escape, confidence=claimed.confidence, errors=escapes)
+    if row.n >= more:
+        return said
+    if not escapes:
+        return f"{said} To prove {limit}, add **{more - row.n:,} {unit}**."
+    if escapes >= claimed.escape * row.n:
+        return f"{said} More will hardly prove {limit}: train another model."
+    return f"{said} With no further escape, **{more:,} {unit}** in total would prove {limit}."
 
 
-def _verb(subset: str) -> str:
-    return "prove" if subset == Subset.TEST.value else "only forecast"
+def _verb(subset: Subset) -> str:
+    return "prove" if subset is Subset.TEST else "only forecast"
 
 
 def _sizes(confidence: float) -> None:
@@ -316,6 +384,8 @@ def _sizes(confidence: float) -> None:
 
 
 widgets.page_heading(Place.TEST_PLANNER, "Find out how many parts a test needs to prove a claim.")
-claimed = claim()
+required = criteria(state.workspace())
+prefill(required)
+claimed = claim(required.confidence)
 needed(claimed)
-best_case(state.workspace(), claimed)
+existing(state.workspace(), claimed)

@@ -28,8 +28,9 @@ from pages.ui.people import rights
 from pages.ui.places import Place
 
 OPENING = (
-    "The results become visible, and this is recorded for good. If the model fails, train another "
-    "one; do not change criteria or thresholds to make it pass."
+    "The results become visible, and this is recorded for good. Where too few parts prove it, test "
+    "more; where it makes too many errors, train another model. Do not change criteria or "
+    "thresholds to make it pass."
 )
 _ICONS = {
     StepStatus.DONE: ":green[:material/check_circle:]",
@@ -181,7 +182,9 @@ def _open(workspace: Workspace, standing: SignOff) -> None:
         key="seal",
         type="tertiary",
         **rights.only(
-            Right.SIGN_OFF, help="Replaces the seal, while nobody has viewed the results."
+            Right.SIGN_OFF,
+            help="Seals criteria, threshold and test images as they are now. Possible until the "
+            "results are viewed, and recorded.",
         ),
     ):
         sealing.seal_test(workspace, standing.model.id)
@@ -209,10 +212,10 @@ def page(workspace: Workspace) -> None:
     certificate = judging.certificate_of(workspace, standing.model)
     if certificate is not None and certificate.is_leaking:
         st.warning(judging.leaks_in_words(certificate), icon=":material/report:")
-    if not standing.is_opened:
-        open_findings.show(
-            workspace, standing.dataset, "Wrong labels in a test make its numbers wrong."
-        )
+    # Why after the opening too: a verdict is read with what may be wrong with its images.
+    open_findings.show(
+        workspace, standing.dataset, "Wrong labels in a test make its numbers wrong."
+    )
     signoff_verdict.show(workspace, standing)
     current(workspace, standing, step)
     if standing.is_opened:

@@ -39,19 +39,26 @@ def show(workspace: Workspace, standing: SignOff) -> None:
             help="Short: two A4 pages for managers. Full: everything, including mistakes with "
             "their heatmaps, for auditors.",
         )
-        against = st.selectbox(
-            "Compare with",
-            list(others),
-            index=None,
-            format_func=lambda key: others[key].name,
-            placeholder="no comparison",
-            key="against_report",
-            help="Another model trained on the same split. The report shows what is better and "
-            "which mistakes are new.",
-        )
+        against = _against(others)
         _make(workspace, standing, form, others.get(against or ""))
     _intended_use(workspace, model)
     _kept(workspace, model)
+
+
+def _against(others: dict[str, Model]) -> str | None:
+    """The model to compare with, where there is one."""
+    if not others:
+        return None
+    return st.selectbox(
+        "Compare with",
+        list(others),
+        index=None,
+        format_func=lambda key: others[key].name,
+        placeholder="no comparison",
+        key="against_report",
+        help="Another model trained on the same split. The report shows what is better and "
+        "which mistakes are new.",
+    )
 
 
 def _make(workspace: Workspace, standing: SignOff, form: Form, against: Model | None) -> None:

@@ -20,17 +20,26 @@ def show(workspace: Workspace, standing: SignOff) -> None:
     """What the seal holds: criteria, threshold, test images."""
     title = "What is sealed" if standing.seal else "What the seal will hold"
     st.subheader(title, anchor=False)
+    if standing.seal and not standing.is_void:
+        st.caption(
+            "A change of the criteria or the threshold voids the seal, and is recorded."
+            if standing.is_opened
+            else "A change needs a new seal. All of it is recorded."
+        )
     left, middle, right = st.columns(3, gap="large")
     kept = release.criteria_of(workspace, standing.dataset.id)
+    rule = thresholds.saved_rule(workspace, standing.model.id)
     with left:
         st.markdown("**Release criteria**")
         sealed, has_golden = standing.sealed_criteria, release.has_golden(workspace, standing.model)
         if sealed:
             now = _listed(kept.criteria, has_golden=has_golden) if kept else "None."
             _sealed_and_now(_listed(sealed, has_golden=has_golden), now)
+        elif kept and standing.is_opened:
+            st.markdown("Those of the verdict above.")
         elif kept:
             st.markdown(_listed(kept.criteria, has_golden=has_golden))
-            if not kept.criteria.limits_reviews and not standing.is_opened:
+            if not release.limits_reviews(kept.criteria, rule):
                 st.caption(REVIEWS_NOT_LIMITED)
         else:
             st.markdown("None yet.")
@@ -38,7 +47,6 @@ def show(workspace: Workspace, standing: SignOff) -> None:
             st.caption(
                 f"Changed {text.count(len(kept.earlier), 'time')}; last {text.when(kept.set_at)}."
             )
-    rule = thresholds.saved_rule(workspace, standing.model.id)
     with middle:
         st.markdown("**Reject threshold**")
         if standing.has_other_rule and standing.seal is not None:
@@ -48,7 +56,7 @@ def show(workspace: Workspace, standing: SignOff) -> None:
             st.markdown(_rule(rule))
         st.page_link(
             Place.OPERATING_POINT,
-            label="Set the threshold",
+            label="Change the threshold" if standing.seal else "Set the threshold",
             icon=Place.OPERATING_POINT.icon,
             query_params={"model": standing.model.id},
         )
@@ -60,6 +68,8 @@ def show(workspace: Workspace, standing: SignOff) -> None:
             standing.dataset.id,
             kept,
             expanded=standing.obstacle is Obstacle.NOTHING_REQUIRED,
+            # Why: what was opened to edit them before is closed once they are sealed.
+            key=f"criteria_{standing.seal.created_at if standing.seal else 'open'}",
         )
 
 

@@ -8,6 +8,8 @@ from core.domain.keeping.people import Right
 from core.domain.parts import Counting
 from core.domain.signoff import CriterionOutcome
 from core.domain.splits import Subset
+from core.evaluation.measures.intervals import Rate
+from core.evaluation.release.check import CriterionKind, ReleaseVerdict
 from core.evaluation.release.words import reasons_in_words, remarks_in_words, verdict_lines
 from core.workflows.results import judging
 from core.workflows.results.access import (
@@ -20,6 +22,7 @@ from core.workflows.signoff.release import GateReport
 from core.workflows.signoff.seal_changes import SignOff
 from core.workflows.signoff.steps import Remedy, remedy_of
 from core.workspace import Workspace
+from pages.results.evaluate_gallery import ErrorKind
 from pages.signoff import signoff_blocked
 from pages.ui import release_criteria, test_access, text
 from pages.ui.people import rights
@@ -75,9 +78,29 @@ def _verdict(workspace: Workspace, standing: SignOff, gate: GateReport | None) -
         st.markdown("\n".join(text.plain(reason) for reason in reasons_in_words(gate.gate)))
     lines = verdict_lines(gate.gate, gate.kept.criteria)
     st.markdown("  \n".join(f"{ICONS[line.outcome]} {text.plain(line.sentence)}" for line in lines))
+    _errors(standing, gate.gate)
     for remark in remarks_in_words(gate.gate):
         st.caption(text.plain(remark))
     _counted(workspace, standing, gate)
+
+
+def _errors(standing: SignOff, verdict: ReleaseVerdict) -> None:
+    """Links to the images behind the counted errors of the lines above."""
+    kinds = {
+        CriterionKind.ESCAPE: ("See the escapes", ErrorKind.ESCAPE),
+        CriterionKind.FALSE_REJECT: ("See the false rejects", ErrorKind.FALSE_REJECT),
+    }
+    shown = [
+        kinds[check.criterion.kind]
+        for check in verdict.checks
+        if check.criterion.kind in kinds and isinstance(check.measured, Rate) and check.measured.k
+    ]
+    if not shown:
+        return
+    with st.container(horizontal=True, key="see_errors"):
+        for label, kind in shown:
+            query = {"model": standing.model.id, "subset": Subset.TEST.value, "kind": kind.value}
+            _link(Place.EVALUATE, label, query)
 
 
 def _worth(standing: SignOff) -> str:

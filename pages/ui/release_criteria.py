@@ -96,11 +96,16 @@ def _details(report: GateReport) -> None:
 
 
 def criteria(
-    workspace: Workspace, dataset_id: str, kept: KeptCriteria | None, *, expanded: bool = False
+    workspace: Workspace,
+    dataset_id: str,
+    kept: KeptCriteria | None,
+    *,
+    expanded: bool = False,
+    key: str = "criteria",
 ) -> None:
     """What models of a dataset must reach: a form, folded away, and the earlier criteria."""
     label = "Edit release criteria" if kept else "Set release criteria"
-    with st.expander(label, expanded, icon=":material/rule:", key="criteria"):
+    with st.expander(label, expanded, icon=":material/rule:", key=key):
         now, since = (kept.criteria, kept.set_at) if kept else (ReleaseCriteria(), 0.0)
         wanted = _form(now, (dataset_id, since), is_main=expanded)
         if wanted is not None:

@@ -39,6 +39,12 @@ STANDINGS = {
         "gray",
         "It came from elsewhere; whether it was signed off is not known here.",
     ),
+    ModelStanding.TEST_GONE: StandingWords(
+        "test deleted",
+        ":material/circle:",
+        "gray",
+        "Its test went with its dataset, without a verdict.",
+    ),
     ModelStanding.NO_RULE: StandingWords(
         "no threshold yet",
         ":material/circle:",
@@ -85,15 +91,16 @@ STANDINGS = {
         "not passed",
         ":material/cancel:",
         "red",
-        "Its test missed release criteria: see Sign-off.",
+        "Its test missed release criteria.",
     ),
 }
+# What is to be done, and what it is called once it is.
 STAGE_NAMES = {
-    Stage.IMPORTED: "Imported",
-    Stage.CHECKED: "Checked",
-    Stage.SPLIT: "Split",
-    Stage.TRAINED: "Trained",
-    Stage.SIGNED_OFF: "Signed off",
+    Stage.IMPORTED: ("Import", "Imported"),
+    Stage.CHECKED: ("Check", "Checked"),
+    Stage.SPLIT: ("Split", "Split"),
+    Stage.TRAINED: ("Train", "Trained"),
+    Stage.SIGNED_OFF: ("Sign off", "Signed off"),
 }
 STATUS_WORDS = {
     StageStatus.DONE: "done",
@@ -150,6 +157,24 @@ def standing_badge(standing: ModelStanding) -> None:
     """How far the sign-off of a model is, the same on every page."""
     words, icon, colour, tip = STANDINGS[standing]
     st.badge(words, icon=icon, color=colour, help=tip)
+
+
+def is_failed(state: StageState) -> bool:
+    """Whether a test was opened and did not pass, which is neither done nor open."""
+    return state.reason is StageReason.CRITERIA_MISSED
+
+
+def stage_in_words(state: StageState) -> str:
+    """The name of a stage that reads as done only where it is."""
+    if is_failed(state):
+        return "Not passed"
+    open_name, done_name = STAGE_NAMES[state.stage]
+    return done_name if state.status in (StageStatus.DONE, StageStatus.ATTENTION) else open_name
+
+
+def stage_icon(state: StageState) -> str:
+    """The shape of a stage."""
+    return f":material/{'cancel' if is_failed(state) else STATUS_ICONS[state.status]}:"
 
 
 def reason_in_words(state: StageState) -> str:

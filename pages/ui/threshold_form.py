@@ -329,12 +329,16 @@ def _class_table(model_id: str, basis: Basis) -> None:
         st.session_state[_key(model_id)] = replace(now, choice=ThresholdChoice(point, "by hand"))
 
 
-def confidence_box(*, compact: bool = False) -> float:
-    """The confidence level of all bounds on the page; compact: as narrow as its value."""
+def confidence_box(*, compact: bool = False, usual: float = CONFIDENCE) -> float:
+    """The confidence level of all bounds on the page; compact: as narrow as its value.
+
+    `usual` is chosen at first, if it is one of those offered.
+    """
+    levels = [0.9, CONFIDENCE, 0.99]
     chosen: float = st.selectbox(
         "Confidence level",
-        [0.9, CONFIDENCE, 0.99],
-        index=1,
+        levels,
+        index=levels.index(usual if usual in levels else CONFIDENCE),
         format_func=text.exact_percent,
         key="confidence",
         persist_state="session",

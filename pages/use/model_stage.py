@@ -80,22 +80,27 @@ def retire_or_note(model: Model) -> None:
 @st.dialog("Release model")
 @errors.shown()
 def _release(model: Model, standing: ModelStanding) -> None:
-    refusal = registry.refusal_to_release(model, standing)
+    refusal = registry.refusal_to_release(standing)
     if refusal:
         st.warning(f"**{text.plain(model.name)}** cannot be released. {refusal}")
-        st.page_link(
-            Place.SIGN_OFF,
-            label="Open Sign-off",
-            icon=Place.SIGN_OFF.icon,
-            query_params={"model": model.id},
-        )
+        if model.dataset_id is not None:
+            st.page_link(
+                Place.SIGN_OFF,
+                label="Open Sign-off",
+                icon=Place.SIGN_OFF.icon,
+                query_params={"model": model.id},
+            )
         return
     st.markdown(f"**{text.plain(model.name)}** becomes the model that Predict offers first.")
     if model.dataset_id is not None:
         st.caption("The released model of the same dataset is retired.")
-    reason = st.text_input(
-        "Reason" if model.dataset_id else "Where it was signed off", max_chars=300, key="reason"
-    )
+    doubts = registry.doubts_about(state.workspace(), model)
+    for doubt in doubts:
+        st.warning(text.plain(doubt), icon=":material/report:")
+    label = "Why release it nevertheless" if doubts else "Reason (optional)"
+    if standing is ModelStanding.ELSEWHERE:
+        label = "Where it was signed off"
+    reason = st.text_input(label, max_chars=300, key="reason")
     if st.button("Release", type="primary", key="release_now"):
         _set(model, ModelStage.RELEASED, reason)
 

@@ -571,6 +571,16 @@ def test_a_second_model_is_shown_beside_the_first(open_page: OpenPage, judged: W
     assert any("different splits" in item.value for item in app.warning)
 
 
+def test_a_model_of_another_dataset_is_not_offered_beside(
+    open_page: OpenPage, judged: Workspace
+) -> None:
+    # "Compare with" stood there for the one model of a dataset, with those of others.
+    make_model(judged, [(0, 0)] * 5 + [(1, 0)], name="other")
+    app = open_page("results/evaluate.py", judged, model="model-m-1")
+    assert not app.exception
+    assert not [item for item in app.multiselect if item.key == "others"]
+
+
 def test_any_top_k_error_can_be_asked_for(open_page: OpenPage, judged: Workspace) -> None:
     app = open_tab(open_page("results/evaluate.py", judged), "Measures")
     app.number_input(key="top_k").set_value(3).run()

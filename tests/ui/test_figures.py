@@ -205,3 +205,13 @@ def test_a_cell_with_the_whole_of_its_row_has_the_full_colour_of_its_meaning():
     assert _painted(figure.data[0]) == [[empty, empty, false_reject], [wrong, empty, empty]]
     figure = outcome_matrices.ok_nok_matrix(Outcome(ok=(0, 40, 0), nok=(0, 20, 0)))
     assert _painted(figure.data[0]) == [[empty, Colour.REVIEW, empty]] * 2
+
+
+def test_reviews_have_a_column_only_where_there_can_be_any():
+    # One threshold reviews nothing, and an empty column asked what it was for.
+    outcome = Outcome(ok=(40, 0, 0), nok=(2, 0, 18))
+    figure = outcome_matrices.ok_nok_matrix(outcome, cell=(1, 1), has_reviews=False)
+    assert list(figure.layout.xaxis.ticktext) == ["accept", "reject"]
+    assert [len(row) for row in figure.data[0].z] == [2, 2]
+    reviewed = Outcome(ok=(39, 1, 0), nok=(2, 0, 18))
+    assert outcome_matrices.zones_shown(reviewed, has_reviews=False) == (0, 1, 2)

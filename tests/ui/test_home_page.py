@@ -51,8 +51,9 @@ def test_a_card_tells_the_stages_the_next_step_and_the_best_model(
     shown = links(app)
     assert "Trained" in shown
     assert shown["Trained"].startswith("Done.")
-    assert shown["Checked"].startswith("Open. Duplicates")
-    assert shown["Signed off"].startswith("Next. Nothing says yet")
+    # They were called "Checked" and "Signed off", which read as done.
+    assert shown["Check"].startswith("Open. Duplicates")
+    assert shown["Sign off"].startswith("Next. Nothing says yet")
     assert any("macro F1" in label and "on validation" in label for label in shown)
     button = app.button(key=f"next_{trained.dataset.id}")
     assert button.label == "Set release criteria"
@@ -74,7 +75,7 @@ def test_a_card_tells_the_stages_the_next_step_and_the_best_model(
     assert any("2 images of 1 part" in item.value for item in app.caption)
     (model, *_) = models.list_models(workspace)
     said = judged_set(workspace, model.id, Subset.VALIDATION).counted_in_words
-    assert said == "Each image counts once: none of these images is assigned to a part."
+    assert said == "Each image counts once: none of the validation images is assigned to a part."
     # It said so beside "did not pass" of the same model after its test had failed.
     model = trained.model
     with connect(workspace) as db, transaction(db):
@@ -86,6 +87,7 @@ def test_a_card_tells_the_stages_the_next_step_and_the_best_model(
     shown = links(open_page("home.py", workspace))
     assert not any("meets the criteria" in label for label in shown)
     assert any(label.endswith("not passed") for label in shown)
+    assert "did not pass" in shown["Not passed"]
 
 
 def test_many_datasets_can_be_searched_and_an_unreachable_folder_is_said(

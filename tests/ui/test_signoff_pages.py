@@ -4,16 +4,20 @@ from pathlib import Path
 
 import pytest
 
+from core.domain.findings import Finding, FindingKind, QualityCheck, Severity
 from core.domain.signoff import AccessKind, MarkKind
 from core.domain.splits import Subset
 from core.domain.stages.states import StepAction
 from core.errors import ConfigError
+from core.evaluation.decisions.outcome import single_threshold
 from core.evaluation.release.criteria import ReleaseCriteria
-from core.evaluation.release.words import GOLDEN_RIGHT
-from core.store import judgement, splits
+from core.evaluation.release.words import GOLDEN_RIGHT, REVIEWS_NOT_LIMITED
+from core.store import judgement, quality, splits
 from core.store.database import connect, transaction
 from core.workflows.data import datasets, edits
-from core.workflows.results import access
+from core.workflows.results import access, judging
+from core.workflows.results.comparison import PREDICTED_CLASS
+from core.workflows.results.thresholds import ThresholdChoice, basis_of, load_basis, save_rule
 from core.workflows.signoff import release, sealing
 from core.workflows.signoff.report import Form
 from core.workflows.stages import stages_of
@@ -52,16 +56,40 @@ def test_the_planner_says_what_is_needed_and_what_the_present_sets_prove(
     assert "100 defective images without an escape prove a rate below 2.96%" in _said(app)
     assert "199 images" in _said(app)
     assert "5.82% with 50 parts" in _said(app)
-    (best,) = [t.proto.body for t in app.get("html") if "prove at best" in t.proto.body]
-    assert "<td>defective</td><td>100 images</td><td>2.96%</td>" in best
+    (best,) = [t.proto.body for t in app.get("html") if "not viewed" in t.proto.body]
+    assert "<td>defective</td><td>100 images</td><td>not viewed</td><td>2.96%</td>" in best
     # Once sealed the test was counted no more, until it was too late to plan: when it was opened.
     with connect(made.workspace) as db, transaction(db):
         splits.seal_split(db, "split-1")
     app.run()
     assert not app.exception
-    (sealed,) = [t.proto.body for t in app.get("html") if "prove at best" in t.proto.body]
+    (sealed,) = [t.proto.body for t in app.get("html") if "not viewed" in t.proto.body]
     assert sealed == best
     assert _recorded(made) == []
+
+
+def test_the_planner_starts_with_the_criteria_and_counts_the_errors_of_the_test(
+    open_page: OpenPage, made: Made
+) -> None:
+    # It began with 1% and 5%, and ignored the escape by which the model had failed.
+    release.set_criteria(
+        made.workspace, "parts", ReleaseCriteria(max_escape=0.1, max_overkill=0.2, confidence=0.9)
+    )
+    access.record_view(made.workspace, models.find_model(made.workspace, "new"), "Evaluate page")
+    app = open_page("signoff/plan.py", made.workspace, model="model-new")
+    assert not app.exception
+    asked = [app.number_input(key=key).value for key in ("plan_escape", "plan_overkill")]
+    assert (asked, app.selectbox(key="confidence").value) == ([10.0, 20.0], 0.9)
+    judged = judging.judged_set(made.workspace, "new", Subset.TEST)
+    outcome = basis_of(judged).outcome(PREDICTED_CLASS)
+    assert f"100 defective images with {outcome.escape.k} escape" in _said(app)
+    app.number_input(key="plan_escape").set_value(3.0).run()
+    assert app.number_input(key="plan_escape").value == 3.0
+    # Another dataset or other criteria begin anew; what a link says stays.
+    release.set_criteria(made.workspace, "parts", ReleaseCriteria(max_escape=0.2))
+    assert app.run().number_input(key="plan_escape").value == 20.0
+    linked = open_page("signoff/plan.py", made.workspace, model="model-new", plan_escape="7")
+    assert linked.number_input(key="plan_escape").value == 7.0
 
 
 def test_the_planner_says_how_many_parts_prove_an_automatic_share(
@@ -153,6 +181,42 @@ def test_a_void_seal_shows_what_was_sealed_beside_what_holds_now_and_the_way_bac
     assert "Criteria met" in app.success[0].value
 
 
+def test_what_is_sealed_is_said_once_and_its_editor_is_closed(
+    open_page: OpenPage, workspace: Workspace, tmp_path: Path
+) -> None:
+    # The editor stood open after sealing, and a rule without reviews was told to limit them.
+    made = make_dataset(workspace, per_subset=24, images=tmp_path / "images")
+    add_model(made, "first", skill=12.0)
+    release.set_criteria(workspace, "parts", ReleaseCriteria(max_overkill=0.1))
+    app = open_page("signoff/signoff.py", workspace)
+    assert REVIEWS_NOT_LIMITED in _said(app)  # no rule is saved
+    choice = ThresholdChoice(single_threshold(0.5), "by hand")
+    save_rule(workspace, load_basis(workspace, "first"), choice)
+    app.button(key="seal").click().run()
+    assert not app.exception
+    assert "A change needs a new seal" in _said(app)
+    assert REVIEWS_NOT_LIMITED not in _said(app)
+    (editor,) = [item for item in app.expander if item.label == "Edit release criteria"]
+    assert not editor.proto.expanded
+    sealing.open_test(workspace, "first", "release 1")
+    app.run()
+    assert REVIEWS_NOT_LIMITED not in _said(app)
+    assert not [item for item in app.markdown if "- false reject rate" in item.value]
+    assert "False reject rate: 0% (0 of 12)" in _said(app)
+
+
+def test_a_serious_finding_stays_beside_the_verdict(open_page: OpenPage, made: Made) -> None:
+    # It stood on the page until the test was opened, and was gone when the verdict came.
+    release.set_criteria(made.workspace, "parts", ReleaseCriteria(max_overkill=0.9))
+    with connect(made.workspace) as db, transaction(db):
+        serious = Finding(FindingKind.FORMAT_LEAK, Severity.SERIOUS, "All .png show cracks.")
+        quality.save_check(db, QualityCheck("ds-1", 2.0, (), 0, 0), [serious])
+    access.record_view(made.workspace, models.find_model(made.workspace, "new"), "Evaluate page")
+    app = open_page("signoff/signoff.py", made.workspace, model="model-new")
+    assert "Criteria met" in _said(app)
+    assert "All .png show cracks" in _said(app)
+
+
 def _held(app) -> str:  # type: ignore[no-untyped-def]
     """The criteria that a seal will hold."""
     return next(item.value for item in app.markdown if "escape rate" in item.value)
@@ -190,6 +254,9 @@ def test_a_failed_sign_off_says_why_and_what_to_do_and_is_recorded_once(
     assert "Criteria not met" in app.error[0].value
     assert "What to do" in _said(app)
     assert "train another model" in _said(app)
+    # The escapes were counted, and nothing led to their images.
+    (link,) = [item for item in app.get("page_link") if item.proto.label == "See the escapes"]
+    assert {"subset=test", "kind=escape"} <= set(link.proto.query_string.split("&"))
     assert [kind for kind, _ in _recorded(made)] == ["page view", "decision"]
     views = next(item.label for item in app.expander if item.label.startswith("Views"))
     assert views == "Views of the test results: 1 decision and 1 page view of earlier versions"

@@ -2,11 +2,12 @@
 
 import pytest
 
+from core.domain.findings import Finding, FindingKind, QualityCheck, Severity
 from core.domain.models import ModelStage
 from core.domain.parts import PartHow, part_rule
 from core.domain.signoff import Seal
 from core.domain.stages.states import ReadVerdict
-from core.store import judgement
+from core.store import judgement, quality
 from core.store.database import connect, transaction
 from core.store.stages.verdicts import save_verdict
 from core.workflows.results import thresholds
@@ -35,7 +36,13 @@ def test_a_model_is_released_by_its_gate_and_restored_by_one_click(
     with connect(own) as db, transaction(db):
         judgement.insert_seal(db, seal)
         save_verdict(db, ReadVerdict(model.id, (), "", "", 3.0))
-    registry.set_stage(own, model.id, ModelStage.RELEASED)
+        serious = Finding(FindingKind.FORMAT_LEAK, Severity.SERIOUS, "All .png show cracks.")
+        quality.save_check(db, QualityCheck(str(model.dataset_id), 2.0, (), 0, 0), [serious])
+    app = open_page(Place.MODELS, own)
+    app.button(key=f"release_{model.id}").click().run()
+    assert any("png show cracks" in warning.value for warning in app.warning)
+    assert app.text_input(key="reason").label == "Why release it nevertheless"
+    registry.set_stage(own, model.id, ModelStage.RELEASED, "the line writes PNG only")
     app = open_page(Place.MODELS, own)
     assert any("released" in item.value for item in app.markdown)
     assert f"release_{model.id}" not in {button.key for button in app.button}

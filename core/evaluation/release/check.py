@@ -140,8 +140,9 @@ class ReleaseVerdict:
         checks: of the limits.
         golden: name of each golden sample -> whether the model judged it right.
         new_escapes: None where the criteria do not ask about them.
-        limits_reviews: whether a criterion limits what goes to inspector review; without one, a
-            rule that sends every part there passes every limit on escapes and false rejects.
+        limits_reviews: whether a criterion limits what goes to inspector review, or the rule sends
+            nothing there; else a rule that sends every part there passes every limit on escapes
+            and false rejects.
     """
 
     checks: tuple[Check, ...]

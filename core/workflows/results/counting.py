@@ -17,7 +17,7 @@ from core.data.quality.similarity import Pairs, connected, links_of_codes, numbe
 from core.domain.datasets import Dataset
 from core.domain.findings import QualityCheck
 from core.domain.parts import Counting
-from core.domain.splits import GroupKind
+from core.domain.splits import GroupKind, Subset
 from core.errors import SplitError
 from core.evaluation.measures.parts import Unit
 from core.store import datasets, quality, splits
@@ -74,9 +74,11 @@ class KnownParts:
                 assert_never(counting)
 
 
-def counted_in_words(known: KnownParts | None, counting: Counting, unit: Unit) -> str:
+def counted_in_words(
+    known: KnownParts | None, counting: Counting, unit: Unit, subset: Subset
+) -> str:
     """What n counts, and why, in a sentence or two."""
-    words = _unit_in_words(known, counting, unit)
+    words = _unit_in_words(known, counting, unit, subset)
     copies = 0 if known is None else known.images - known.different
     if not copies:
         return words
@@ -84,7 +86,7 @@ def counted_in_words(known: KnownParts | None, counting: Counting, unit: Unit) -
     return f"{words} {count(copies, 'image')} {are} and not counted again."
 
 
-def _unit_in_words(known: KnownParts | None, counting: Counting, unit: Unit) -> str:
+def _unit_in_words(known: KnownParts | None, counting: Counting, unit: Unit, subset: Subset) -> str:
     is_declared = known is not None and known.declared is not None
     is_open = known is not None and known.proposed is not None
     match counting:
@@ -106,7 +108,8 @@ def _unit_in_words(known: KnownParts | None, counting: Counting, unit: Unit) -> 
         case Unit.IMAGES:
             if is_open:
                 return "Images are counted: look-alikes are not confirmed as parts."
-            return "Each image counts once: none of these images is assigned to a part."
+            images = "training" if subset is Subset.TRAIN else subset.value
+            return f"Each image counts once: none of the {images} images is assigned to a part."
         case _:
             assert_never(unit)
 

@@ -125,7 +125,7 @@ class JudgedSet:
     @property
     def counted_in_words(self) -> str:
         """What n counts, and why, in a sentence."""
-        return counted_in_words(self.known, self.counting, self.unit)
+        return counted_in_words(self.known, self.counting, self.unit, self.subset)
 
     @cached_property
     def _all(self) -> StoredPredictions:

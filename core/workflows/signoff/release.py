@@ -137,10 +137,17 @@ def check_release(
         check_criteria(criteria.limits(judged.class_names), _measures(judged, rule, criteria)),
         golden_results(workspace, judged, rule) if criteria.golden_must_pass else {},
         _new_escapes(comparison) if criteria.no_new_escapes else None,
-        # Why: without both verdicts no rule can be saved, and nothing is reviewed.
-        limits_reviews=criteria.limits_reviews or not has_both(judged.verdicts),
+        limits_reviews=limits_reviews(criteria, rule) or not has_both(judged.verdicts),
     )
     return GateReport(kept, verdict, judged.subset)
+
+
+def limits_reviews(criteria: ReleaseCriteria, rule: DecisionRule | None) -> bool:
+    """Whether something keeps parts from inspector review: a criterion, or a rule without it.
+
+    Without both verdicts no rule can be saved, and nothing is reviewed either.
+    """
+    return criteria.limits_reviews or (rule is not None and not rule.point.has_person_zone)
 
 
 def _new_escapes(comparison: ModelComparison | None) -> NewEscapes:

@@ -1,6 +1,6 @@
 """What a test does not show, said in its report."""
 
-from core.domain.findings import FindingKind
+from core.domain.findings import FindingKind, Severity
 from core.domain.parts import Counting
 from core.evaluation.measures.intervals import Rate
 from core.evaluation.measures.parts import Unit
@@ -23,6 +23,7 @@ def limits(workspace: Workspace, material: ReportMaterial) -> tuple[str, ...]:
     both = ok_nok.outcome.both_in_words if ok_nok else None
     says = (
         both,
+        _serious_finding(workspace, material),
         _few_images(material),
         _no_images(material),
         _other_verdict(workspace, material),
@@ -36,6 +37,14 @@ def limits(workspace: Workspace, material: ReportMaterial) -> tuple[str, ...]:
         "use.",
     )
     return tuple(sentence for sentence in says if sentence)
+
+
+def _serious_finding(workspace: Workspace, material: ReportMaterial) -> str | None:
+    with connect(workspace) as db:
+        worst = quality.worst_open_finding(db, material.judged.dataset.id)
+    if worst is None or worst.severity is not Severity.SERIOUS:
+        return None
+    return f"The quality check has an open serious finding. {worst.message}"
 
 
 def _few_images(material: ReportMaterial) -> str | None:

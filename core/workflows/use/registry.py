@@ -4,15 +4,17 @@ from typing import assert_never
 
 from sqlite_utils import Database
 
+from core.domain.findings import Severity
 from core.domain.keeping.people import Right
 from core.domain.models import Model, ModelStage, ModelStanding
 from core.domain.record import RecordedAction
 from core.errors import ConfigError
-from core.store import models
+from core.store import models, quality
 from core.store.database import connect, transaction
 from core.store.keeping import record
 from core.store.people import guard
-from core.workflows.stages import standing_of_model
+from core.workflows import stages
+from core.workflows.results import judging
 from core.workspace import Workspace
 
 MAX_NOTE = 2000
@@ -27,19 +29,25 @@ def set_stage(workspace: Workspace, name_or_id: str, stage: ModelStage, reason: 
         workspace: where it lives.
         name_or_id: of the model.
         stage: what it is for from now on.
-        reason: why; needed to release a model that came from elsewhere.
+        reason: why; needed to release a model that came from elsewhere, or against `doubts_about`.
 
     Raises:
         NotAllowedError: if whoever acts may not sign off.
         NotFoundError: if there is no such model.
-        ConfigError: if it is released without a passed sealed test, or without a reason where it
-            cannot have one here.
+        ConfigError: if it is released without a passed sealed test, or without a reason where one
+            is needed.
     """
+    doubts: tuple[str, ...] = ()
+    if stage is ModelStage.RELEASED and not reason.strip():
+        with connect(workspace) as db:
+            model = models.find_model(db, name_or_id)
+        doubts = doubts_about(workspace, model)
     with connect(workspace) as db, transaction(db):
         guard.require(db, Right.SIGN_OFF, "model stage")
         model = models.find_model(db, name_or_id)
         if stage is ModelStage.RELEASED:
-            _refuse_unproven(model, standing_of_model(db, model), reason)
+            _refuse_unproven(model, stages.standing_of_model(db, model), reason)
+            _refuse_unexplained(model, doubts)
             for other in models.released_beside(db, model):
                 models.set_stage(db, other.id, ModelStage.RETIRED)
                 why = f"Replaced by {model.name}."
@@ -50,12 +58,10 @@ def set_stage(workspace: Workspace, name_or_id: str, stage: ModelStage, reason: 
         return models.find_model(db, model.id)
 
 
-def refusal_to_release(model: Model, standing: ModelStanding) -> str:
+def refusal_to_release(standing: ModelStanding) -> str:
     """Why a model cannot be released without more; empty if it can."""
-    if model.dataset_id is None:
-        return ""
     match standing:
-        case ModelStanding.PASSED | ModelStanding.ELSEWHERE:
+        case ModelStanding.PASSED | ModelStanding.ELSEWHERE | ModelStanding.TEST_GONE:
             return ""
         case ModelStanding.BLOCKED:
             return "Its test missed release criteria."
@@ -75,16 +81,50 @@ def refusal_to_release(model: Model, standing: ModelStanding) -> str:
 
 
 def _refuse_unproven(model: Model, standing: ModelStanding, reason: str) -> None:
-    refusal = refusal_to_release(model, standing)
+    refusal = refusal_to_release(standing)
     if refusal:
         raise ConfigError(
             f"The model '{model.name}' cannot be released. {refusal}",
-            f'Seal, open and read its test on Sign-off, or: touchstone seal "{model.name}".',
+            f'Seal, open and read its test on Sign-off, or: touchstone seal "{model.name}".'
+            if model.dataset_id
+            else "Its dataset was deleted. Train another model.",
         )
-    if model.dataset_id is None and not reason.strip():
+    if standing is ModelStanding.ELSEWHERE and not reason.strip():
         raise ConfigError(
             f"The model '{model.name}' was not signed off here.",
             "Say where it was: that is recorded with its release (--reason).",
+        )
+
+
+def doubts_about(workspace: Workspace, model: Model) -> tuple[str, ...]:
+    """What a passed test does not settle, a sentence each: a leak, a serious finding, its loss."""
+    if model.dataset_id is None:
+        return _doubts_without_dataset(stages.standing(workspace, model))
+    certificate = judging.certificate_of(workspace, model)
+    leaks = certificate is not None and certificate.is_leaking
+    with connect(workspace) as db:
+        finding = quality.worst_open_finding(db, model.dataset_id)
+    return (
+        *((judging.leaks_in_words(certificate),) if certificate and leaks else ()),
+        *(
+            (f"Open finding: {finding.message}",)
+            if finding and finding.severity is Severity.SERIOUS
+            else ()
+        ),
+    )
+
+
+def _doubts_without_dataset(standing: ModelStanding) -> tuple[str, ...]:
+    if standing is ModelStanding.PASSED:
+        return ("It passed its sealed test, but its dataset was deleted since.",)
+    return ("Its test went with its dataset.",) if standing is ModelStanding.TEST_GONE else ()
+
+
+def _refuse_unexplained(model: Model, doubts: tuple[str, ...]) -> None:
+    if doubts:
+        raise ConfigError(
+            f"A release of the model '{model.name}' needs a reason. {doubts[0]}",
+            "Say why it is released nevertheless: that is recorded with its release (--reason).",
         )
 
 

@@ -33,16 +33,34 @@ _RAMPS = {
 }
 
 
-def ok_nok_matrix(outcome: Outcome, *, cell: tuple[int, int] | None = None) -> go.Figure:
-    """Rows good and defective, columns what happens.
+def zones_shown(outcome: Outcome, *, has_reviews: bool) -> tuple[int, ...]:
+    """The columns of `ok_nok_matrix` as positions in ZONES; reviews only where there may be any."""
+    return (0, 1, 2) if has_reviews or outcome.matrix[:, 1].any() else (0, 2)
+
+
+def described(zones: Sequence[int]) -> str:
+    """What a reader who does not see the matrix with these columns needs."""
+    columns = ", ".join(ZONES[position] for position in zones)
+    return (
+        f"rows good and defective; columns {columns}. Click a cell or use the arrow keys to see "
+        "its images."
+    )
+
+
+def ok_nok_matrix(
+    outcome: Outcome, *, cell: tuple[int, int] | None = None, has_reviews: bool = True
+) -> go.Figure:
+    """Rows good and defective, columns what happens; `cell` counts the columns that are shown.
 
     Right teal, escapes red, false rejects orange, review amber; the stronger the more of the row.
     """
-    counts = outcome.matrix
+    shown = list(zones_shown(outcome, has_reviews=has_reviews))
+    zones = [ZONES[position] for position in shown]
+    counts = outcome.matrix[:, shown]
     shares = counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
     tone = np.array(
         [[_Tone.RIGHT, _Tone.REVIEW, _Tone.FALSE_REJECT], [_Tone.WRONG, _Tone.REVIEW, _Tone.RIGHT]]
-    )
+    )[:, shown]
     figure = _small_matrix(
         # Why below 1: the whole of a row would be the pale start of the next meaning's ramp.
         np.where(counts == 0, 0.0, tone + 0.3 + 0.69 * shares).tolist(),
@@ -54,20 +72,20 @@ def ok_nok_matrix(outcome: Outcome, *, cell: tuple[int, int] | None = None) -> g
             for row, share in zip(counts.tolist(), shares.tolist(), strict=True)
         ],
         rows=_VERDICTS,
-        columns=ZONES,
+        columns=zones,
         height=212,
     )
     hover = [
         [
             f"{name}, {zone}: {count:,} of {sum(row):,}"
-            for zone, count in zip(ZONES, row, strict=True)
+            for zone, count in zip(zones, row, strict=True)
         ]
         for name, row in zip(_VERDICTS, counts.tolist(), strict=True)
     ]
     figure.update_traces(hovertext=hover, hoverinfo="text")
     frame_cell(figure, cell)
     columns: dict[str, Sequence[Cell]] = {"parts or images": list(_VERDICTS)}
-    for zone, column in zip(ZONES, counts.T.tolist(), strict=True):
+    for zone, column in zip(zones, counts.T.tolist(), strict=True):
         columns[zone] = column
     save_as(figure, "Decisions for good and defective parts", columns)
     return figure

@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from core.cli.app import app
+from core.domain.findings import Finding, FindingKind, QualityCheck, Severity
 from core.domain.jobs import JobStatus
 from core.domain.splits import Subset
 from core.errors import ConfigError, FilesChangedError, NotFoundError, SealedError
@@ -19,7 +20,7 @@ from core.evaluation.release.criteria import ReleaseCriteria
 from core.evaluation.release.words import REVIEWS_NOT_LIMITED
 from core.reporting import values
 from core.reporting.draft import from_json, to_json
-from core.store import judgement
+from core.store import judgement, quality
 from core.store.database import connect, transaction
 from core.workflows import jobs
 from core.workflows.data import edits
@@ -497,3 +498,13 @@ def test_every_value_of_a_report_is_shown_by_a_template():
         if not re.search(rf"\breport\.{field.name}\b", shown)
     ]
     assert not forgotten
+
+
+def test_a_serious_finding_stands_among_what_a_test_does_not_show(made):
+    # The report counted findings by kind; what the worst one says was nowhere.
+    with connect(made.workspace) as db, transaction(db):
+        serious = Finding(FindingKind.FORMAT_LEAK, Severity.SERIOUS, "All .png show cracks.")
+        quality.save_check(db, QualityCheck("ds-1", 2.0, (), 0, 0), [serious])
+    for form in Form:
+        page, _ = _files(made, form=form)
+        assert "All .png show cracks." in page.read_text("utf-8")

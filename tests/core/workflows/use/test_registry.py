@@ -7,16 +7,19 @@ import pytest
 from typer.testing import CliRunner
 
 from core.cli.app import app
-from core.domain.models import ModelStage, PartDecision, Prediction
+from core.domain.findings import Finding, FindingKind, QualityCheck, Severity
+from core.domain.models import ModelStage, ModelStanding, PartDecision, Prediction
 from core.domain.record import RecordedAction
 from core.domain.signoff import Seal
-from core.domain.stages.states import ReadVerdict
+from core.domain.stages.states import MissedCriterion, MissedKind, ReadVerdict
 from core.errors import ConfigError, NotFoundError
-from core.store import judgement
+from core.store import judgement, quality
 from core.store.database import connect, transaction
 from core.store.stages.verdicts import save_verdict
+from core.workflows.data import datasets
 from core.workflows.inventory import Level, inventory
 from core.workflows.keeping.record import entries
+from core.workflows.stages import standings
 from core.workflows.use import history, registry
 from core.workflows.use.serving import released_names
 from pages.ui.shell.choice import resolve
@@ -65,10 +68,47 @@ def test_a_release_needs_the_gate_and_retires_the_one_before(workspace, two):
 
 def test_a_model_from_elsewhere_is_released_with_a_reason_only(workspace, two):
     with connect(workspace) as db, transaction(db):
-        db.conn.execute("UPDATE models SET dataset_id = NULL WHERE name = 'old'")
+        db.conn.execute("UPDATE models SET dataset_id = NULL, version = NULL WHERE name = 'old'")
     with pytest.raises(ConfigError, match="not signed off here"):
         registry.set_stage(workspace, "old", RELEASED)
     assert registry.set_stage(workspace, "old", RELEASED, "plant 2").stage is RELEASED
+
+
+def test_a_verdict_outlives_the_dataset_of_its_test(workspace, two):
+    # A model that had failed became "no test here", to be released with any reason.
+    old, new = two
+    missed = (MissedCriterion(MissedKind.ESCAPE),)
+    with connect(workspace) as db, transaction(db):
+        save_verdict(db, ReadVerdict(old.id, missed, "", "", 3.0))
+    datasets.delete_dataset(workspace, "ds-1")
+    assert standings(workspace) == {
+        old.id: ModelStanding.BLOCKED,
+        new.id: ModelStanding.TEST_GONE,
+    }
+    with pytest.raises(ConfigError, match="missed release criteria"):
+        registry.set_stage(workspace, "old", RELEASED, "plant 2")
+    with pytest.raises(ConfigError, match="Its test went with its dataset"):
+        registry.set_stage(workspace, "new", RELEASED)
+    _passes(workspace, new)
+    assert standings(workspace)[new.id] is ModelStanding.PASSED
+    with pytest.raises(ConfigError, match="its dataset was deleted since"):
+        registry.set_stage(workspace, "new", RELEASED)
+    assert registry.set_stage(workspace, "new", RELEASED, "images archived").stage is RELEASED
+
+
+def test_a_release_against_a_serious_finding_needs_a_reason_that_is_recorded(workspace, two):
+    # The verdict was green and the dialog silent, whatever the quality check had said.
+    _passes(workspace, two[0])
+    with connect(workspace) as db, transaction(db):
+        check = QualityCheck(str(two[0].dataset_id), 2.0, (), 0, 0)
+        serious = Finding(FindingKind.FORMAT_LEAK, Severity.SERIOUS, "All .png show cracks.")
+        quality.save_check(db, check, [serious])
+    assert registry.doubts_about(workspace, two[0]) == ("Open finding: All .png show cracks.",)
+    with pytest.raises(ConfigError, match=r"needs a reason\. Open finding: All \.png"):
+        registry.set_stage(workspace, "old", RELEASED, " ")
+    registry.set_stage(workspace, "old", RELEASED, "the line writes PNG only")
+    rows, _ = entries(workspace, actions=[RecordedAction.MODEL_STAGED])
+    assert [(row.new, row.reason) for row in rows] == [("released", "the line writes PNG only")]
 
 
 def test_stage_and_notes_by_the_command_line(workspace, two):
