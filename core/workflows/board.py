@@ -121,6 +121,7 @@ def _rank_by_test(model: ModelFacts) -> int:
             return 2
         case (
             ModelStanding.ELSEWHERE
+            | ModelStanding.TEST_GONE
             | ModelStanding.NO_RULE
             | ModelStanding.NOT_SEALED
             | ModelStanding.SEALED
