@@ -10,7 +10,8 @@ from core.domain.signoff import MarkKind
 from core.domain.splits import Subset
 from core.workflows.data import datasets, image_facts, quality
 from core.workspace import Workspace
-from pages.data import dataset_classes, dataset_files
+from pages.data import dataset_files
+from pages.data.classes import editing
 from pages.data.findings.words import FINDING_WORDS
 from pages.ui import context, errors, state, text, widgets
 from pages.ui.components import chart, selectable_chart
@@ -289,7 +290,7 @@ def page(workspace: Workspace) -> None:
             show_statistics(workspace, dataset)
     with classes:
         if classes.open:
-            dataset_classes.show(workspace, dataset)
+            editing.show(workspace, dataset)
     with settings:
         if settings.open:
             dataset_files.settings(workspace, dataset)

@@ -10,7 +10,7 @@ from core.workflows.data import edits, splits, versions
 from core.workflows.data.exports import ExportFormat
 from core.workflows.data.versions import Change, ChangeKind, VersionComparison
 from core.workspace import Workspace
-from pages.data.dataset_classes import act
+from pages.data.classes.editing import act
 from pages.ui import components, context, errors, image_words, routes, state, text, widgets
 from pages.ui.people import rights
 from pages.ui.places import Place

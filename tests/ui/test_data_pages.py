@@ -74,6 +74,10 @@ def test_excluded_images_can_be_looked_at(open_page: OpenPage, workspace: Worksp
     assert grid(app).ids == (5, 6)
 
 
+def said(app) -> str:  # type: ignore[no-untyped-def]
+    return "\n".join(item.value for item in app.markdown)
+
+
 def open_tab(app, name: str):  # type: ignore[no-untyped-def]
     app.session_state["tab"] = name
     return app.run()
@@ -103,21 +107,44 @@ def test_classes_are_renamed_merged_and_added_as_versions(
     open_page: OpenPage, workspace: Workspace, rows
 ) -> None:  # type: ignore[no-untyped-def]
     app = open_tab(open_page("data/datasets.py", workspace), "Classes")
-    app.selectbox(key="rename_from").set_value("dent")
-    app.text_input(key="rename_to").set_value("bump")
+    app.selectbox(key=f"rename_from_{rows.id}").set_value("dent")
+    app.text_input(key=f"rename_to_{rows.id}").set_value("bump")
     app.button(key="do_rename_class").click().run()
-    app.multiselect(key="merge_from").set_value(["crack", "bump"])
-    app.text_input(key="merge_into").set_value("fault")
+    app.multiselect(key=f"merge_from_{rows.id}").set_value(["crack", "bump"])
+    app.text_input(key=f"merge_into_{rows.id}").set_value("fault")
     app.button(key="do_merge_classes").click().run()
-    app.text_input(key="add_name").set_value("hole")
+    app.text_input(key=f"add_name_{rows.id}").set_value("hole")
     app.button(key="do_add_class").click().run()
     assert not app.exception
     assert datasets.find_dataset(workspace, rows.id).class_names == ("good", "fault", "hole")
-    app.text_input(key="add_name").set_value("GOOD")
+    app.text_input(key=f"add_name_{rows.id}").set_value("GOOD")
     app.button(key="do_add_class").click().run()
     assert "already" in app.error[0].value
     app.button(key="undo").click().run()
     assert datasets.find_dataset(workspace, rows.id).class_names == ("good", "fault")
+
+
+def test_verdicts_take_one_click_each_and_are_saved_once(
+    open_page: OpenPage, workspace: Workspace, rows
+) -> None:  # type: ignore[no-untyped-def]
+    # They were cells of a table: nothing said that they can be edited, or that they were saved.
+    app = open_page("data/datasets.py", workspace, dataset=rows.id, back="evaluate")
+    app = open_tab(app, "Classes")
+    assert "3 of 3 classes have no verdict yet." in said(app)
+    assert app.button(key="save_verdicts").disabled
+    app.segmented_control(key=f"verdicts_0_{rows.id}_1").set_value(Verdict.OK).run()
+    assert "2 of 3 classes have no verdict yet. :gray[Not saved.]" in said(app)
+    app.button(key="save_verdicts").click().run()
+    assert "**Saved.** 2 of 3 classes have no verdict yet." in said(app)
+    assert app.toast[0].value == "Verdicts saved. Still open: crack and dent."
+    app.button(key="others_NOK").click().run()
+    app.button(key="save_verdicts").click().run()
+    assert "**Saved.** Every class has a verdict." in said(app)
+    assert not app.exception
+    kept = datasets.find_dataset(workspace, rows.id)
+    assert kept.verdicts == (Verdict.OK, Verdict.NOK, Verdict.NOK)
+    assert kept.version == 3
+    assert app.button(key="back_from_verdicts").label == "Back to Evaluate"
 
 
 def test_statistics_say_what_is_not_measured(
