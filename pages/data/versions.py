@@ -214,7 +214,7 @@ def export(workspace: Workspace, dataset: Dataset, listed: list[DatasetVersion])
         split = st.selectbox(
             "Split",
             [None, *made],
-            key="export_split",
+            key=f"export_split_{dataset.id}",
             width=260,
             format_func=lambda i: made[i] if i else "without a split",
             help="The subsets become the top folders, and columns of the table.",

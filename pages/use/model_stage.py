@@ -94,7 +94,9 @@ def _release(model: Model, standing: ModelStanding) -> None:
     if model.dataset_id is not None:
         st.caption("The released model of the same dataset is retired.")
     reason = st.text_input(
-        "Reason" if model.dataset_id else "Where it was signed off", max_chars=300, key="reason"
+        "Reason" if model.dataset_id else "Where it was signed off",
+        max_chars=300,
+        key=f"reason_{model.id}",
     )
     if st.button("Release", type="primary", key="release_now"):
         _set(model, ModelStage.RELEASED, reason)
@@ -104,7 +106,7 @@ def _release(model: Model, standing: ModelStanding) -> None:
 @errors.shown()
 def _retire(model: Model) -> None:
     st.markdown(f"**{text.plain(model.name)}** is no longer offered first. Nothing is deleted.")
-    reason = st.text_input("Reason", max_chars=300, key="reason")
+    reason = st.text_input("Reason", max_chars=300, key=f"reason_{model.id}")
     if st.button("Retire", type="primary", key="retire_now"):
         _set(model, ModelStage.RETIRED, reason)
 
@@ -125,7 +127,7 @@ def _note(model: Model) -> None:
         f"About {text.plain(model.name)}",
         value=model.note,
         max_chars=registry.MAX_NOTE,
-        key="note_text",
+        key=f"note_{model.id}",
     )
     if st.button("Save", type="primary", key="note_now"):
         registry.set_note(state.workspace(), model.id, written)

@@ -182,16 +182,32 @@ def test_deleting_a_dataset_says_what_goes_and_an_open_page_says_that_it_is_gone
     evaluation.mark(workspace, [1, 2], MarkKind.GOLDEN, on=True)
     app = open_tab(open_page("data/datasets.py", workspace, dataset=rows.id), "Settings")
     told = [item.value for item in app.markdown if "Also deletes" in item.value]
-    assert told[0].startswith("Also deletes 1 split, 2 marked images and its history.")
+    assert told[0].startswith(
+        "Also deletes 1 split, 2 marked images and the history of this dataset."
+    )
     open_elsewhere = open_page("data/datasets.py", workspace, dataset=rows.id)
     app.button(key="delete").click().run()
     app.button(key="delete").click()
     app.button(key="delete_now").click().run()
     assert [d.id for d in datasets.list_datasets(workspace)] == [other.id]
+    # One stood in the settings of the other dataset, in whose field was the name of this one.
+    assert app.title[0].value == "Home"
+    assert app.info[0].value == "**Rows ds\\-rows** was deleted. It stays in the bin for 30 days."
+    settings = open_tab(open_page("data/datasets.py", workspace, dataset=other.id), "Settings")
+    assert settings.text_input[0].value == other.name
+    link = open_page("data/datasets.py", workspace, dataset=rows.id)
+    assert "The dataset **Rows ds\\-rows** of this link was deleted." in link.warning[0].value
+    next(b for b in link.button if b.label == "Restore").click().run()
+    assert link.title[0].value == "Images"
+    assert len(datasets.list_datasets(workspace)) == 2
+    next(b for b in app.button if b.label == "Undo").click().run()  # restored already: says so
+    assert not app.exception
+    assert not app.info
+    datasets.delete_dataset(workspace, rows.id)
     open_elsewhere.pills(key="class").set_value("crack").run()
     assert not open_elsewhere.exception
     assert not open_elsewhere.error
-    assert any("no longer exists" in item.value for item in open_elsewhere.warning)
+    assert any("was deleted" in item.value for item in open_elsewhere.warning)
 
 
 def test_changed_files_are_shown_with_what_can_be_done(
