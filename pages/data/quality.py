@@ -3,7 +3,7 @@
 import streamlit as st
 
 from core.domain.datasets import Dataset
-from core.domain.findings import FindingKind, FindingStatus, QualityCheck
+from core.domain.findings import FindingKind, FindingStatus, QualityCheck, Severity
 from core.domain.jobs import Job, JobStatus
 from core.domain.keeping.people import Right
 from core.words import joined
@@ -70,9 +70,11 @@ def summary(
     with st.container(horizontal=True, vertical_alignment="center", key="quality_summary"):
         st.header(headline(waiting), width="stretch")
         has_split = context.split(workspace) is not None
+        worst = quality.worst_finding(workspace, dataset.id)
+        is_serious = worst is not None and worst.severity is Severity.SERIOUS
         if st.button(
-            "Split" if has_split else "Next: split",
-            type="secondary" if has_split else "primary",
+            "Split" if has_split or is_serious else "Next: split",
+            type="secondary" if has_split or is_serious else "primary",
             icon=":material/call_split:",
             key="to_split",
         ):

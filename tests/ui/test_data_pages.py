@@ -227,3 +227,18 @@ def test_changed_files_are_shown_with_what_can_be_done(
     app.run()
     assert not [b for b in app.button if b.key == "files_leave_out"]
     assert not app.exception
+
+
+def test_the_main_button_of_images_is_the_step_that_comes_next(
+    open_page: OpenPage, workspace: Workspace, rows
+) -> None:  # type: ignore[no-untyped-def]
+    # The mark was at Quality, and the main button said "Next: split".
+    app = open_page("data/datasets.py", workspace)
+    assert (app.button(key="to_check").label, app.button(key="to_split").label) == (
+        "Next: quality",
+        "Split",
+    )
+    splits.create_split(workspace, rows.id)
+    app.run()
+    assert app.button(key="to_check").label == "Quality"
+    assert app.button(key="to_split").label == "Split"

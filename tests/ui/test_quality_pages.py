@@ -265,3 +265,16 @@ def test_sure_labels_are_changed_only_where_a_person_ticked_them(
     assert not app.exception
     assert [f.id for f in quality.findings(workspace, few.id, kind)] == [ids[0], ids[2]]
     assert fixes.FIXES[kind][0] is Fix.RELABEL
+
+
+def test_open_serious_findings_come_before_the_split(
+    open_page: OpenPage, workspace: Workspace, parts: Dataset
+) -> None:
+    # "12 things to settle", one of them serious, and the one green button led on to the split.
+    check(workspace, parts)
+    app = open_page("data/quality.py", workspace)
+    assert app.button(key="to_split").label == "Split"
+    for finding in quality.findings(workspace, parts.id, FindingKind.LABEL_CONFLICT):
+        fixes.fix(workspace, parts.id, [finding.id], fixes.Fix.IGNORE)
+    app.run()
+    assert app.button(key="to_split").label == "Next: split"

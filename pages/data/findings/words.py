@@ -13,12 +13,16 @@ MENU_CLASSES = 30  # more do not fit into a menu; the Images page can relabel to
 
 @dataclass(frozen=True)
 class FindingWords:
-    """Title of a kind of finding, its chip, what one of them is called, and why it matters."""
+    """Title of a kind of finding, its chip, what one of them is called, and why it matters.
+
+    `remedy`: what to do about one, where no button does it; it stands on the card.
+    """
 
     title: str
     chip: str
     one: str
     why: str
+    remedy: str = ""
 
 
 @dataclass(frozen=True)
@@ -50,8 +54,9 @@ FINDING_WORDS = {
         "File properties",
         "File properties",
         "revealing file property",
-        "A model may learn how images were stored instead of what they show. Export all classes "
-        "in the same way.",
+        "A model may learn how images were stored instead of what they show, and then fails on "
+        "images that are stored in another way.",
+        "Export all classes in the same format and import them again.",
     ),
     FindingKind.SUSPECT_LABEL: FindingWords(
         "Likely mislabeled",
@@ -79,7 +84,8 @@ FINDING_WORDS = {
         "Unreadable images",
         "Unreadable",
         "unreadable image",
-        "The files were moved, deleted or damaged. Restore them, or import the folder again.",
+        "The files were moved, deleted or damaged.",
+        "Restore the file, or import the folder again.",
     ),
     FindingKind.OUTLIER: FindingWords(
         "Unlike the others of their class",
@@ -99,7 +105,8 @@ FINDING_WORDS = {
         "Classes with few images",
         "Small classes",
         "small class",
-        "Results for these classes are unreliable. Add images, or merge the class with another.",
+        "Results for these classes are unreliable.",
+        "Add images, or merge the class with another.",
     ),
     FindingKind.CLASS_IMBALANCE: FindingWords(
         "Classes of very different size",
