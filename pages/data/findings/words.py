@@ -45,8 +45,8 @@ FINDING_WORDS = {
     ),
     FindingKind.LABEL_CONFLICT: FindingWords(
         "Contradicting labels",
-        "Contradictions",
-        "contradiction",
+        "Contradicting labels",
+        "group of contradicting labels",
         "One of the labels is wrong, or the defect is not visible. Choose one label or exclude "
         "the images.",
     ),
@@ -60,46 +60,47 @@ FINDING_WORDS = {
     ),
     FindingKind.SUSPECT_LABEL: FindingWords(
         "Likely mislabeled",
-        "Mislabeled",
+        "Likely mislabeled",
         "likely mislabeled image",
         "A model trained without the image and its look-alikes predicts another class; the image "
         "beside it is a typical one of that class. Sure: nine of ten such findings are right. "
         "Likely: at least half. Unsure: some images are just hard.",
     ),
     FindingKind.EXACT_DUPLICATE: FindingWords(
+        "Groups of identical files",
         "Identical files",
-        "Copies",
-        "identical file",
+        "group of identical files",
         "Copies add nothing to the training and count twice in the test. Splits keep them "
         "together.",
     ),
     FindingKind.NEAR_DUPLICATE: FindingWords(
+        "Groups of look-alikes",
         "Look-alikes",
-        "Look-alikes",
-        "look-alike group",
+        "group of look-alikes",
         "One part photographed several times, or different parts of one design? Until you answer, "
         f"they count as images, and a split by look-alikes keeps them together. {LOOK_ALIKES}",
     ),
     FindingKind.UNREADABLE: FindingWords(
         "Unreadable images",
-        "Unreadable",
+        "Unreadable images",
         "unreadable image",
         "The files were moved, deleted or damaged.",
         "Restore the file, or import the folder again.",
     ),
     FindingKind.OUTLIER: FindingWords(
-        "Unlike the others of their class",
-        "Unusual",
+        "Unusual images",
+        "Unusual images",
         "unusual image",
         "Much darker, brighter, blurrier, larger, smaller or of another shape than the typical "
         "image beside it. Often a failed shot or a different object.",
     ),
     FindingKind.UNFAMILIAR: FindingWords(
-        "Unlike what the model was trained on",
-        "Unfamiliar",
+        "Unfamiliar images",
+        "Unfamiliar images",
         "unfamiliar image",
-        "Added since, and farther from all training images than familiar ones are. A new kind of "
-        "part or defect, another camera or light, or an image that does not belong here.",
+        "Unlike what the model was trained on: added since, and farther from all training images "
+        "than familiar ones are. A new kind of part or defect, another camera or light, or an "
+        "image that does not belong here.",
     ),
     FindingKind.CLASS_TOO_SMALL: FindingWords(
         "Classes with few images",
