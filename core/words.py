@@ -148,7 +148,13 @@ def _rounded(share: float, decimals: int, rounding: str) -> str:
 
 
 def plural(noun: str) -> str:
-    """The regular plural of a noun, or of a phrase that ends in one; "epochs" too."""
+    """The regular plural of a noun, or of a phrase that ends in one; "epochs" too.
+
+    Of a group of something, the group: `groups of look-alikes`.
+    """
+    head, of, rest = noun.partition(" of ")
+    if of:
+        return f"{plural(head)}{of}{rest}"
     if noun.endswith("y") and noun[-2:-1] not in "aeiou":
         return f"{noun[:-1]}ies"
     hisses = noun.endswith(("s", "x", "ch", "sh")) and not noun.endswith("poch")

@@ -9,7 +9,7 @@ from core.workflows.inventory import inventory
 from pages.ui import components, context, errors, state
 from pages.ui.people import session
 from pages.ui.places import MENU, Place, door_of
-from pages.ui.shell import bar, doors, missing, problems, signed_in
+from pages.ui.shell import bar, deleted, doors, missing, problems, signed_in
 from pages.ui.viewer import dialog
 
 ASSETS = Path(__file__).parent / "ui" / "assets"
@@ -54,6 +54,7 @@ with errors.shown():
         problems.say_exposed()
     problems.say_settings(state.workspace())
     problems.say_second_app(state.workspace())
+    deleted.show(state.workspace(), place)
     if asked is not None:
         missing.show(asked, choice)
     elif choice.problem is None or not problems.stops(choice.problem, place):

@@ -20,6 +20,7 @@ from pages.ui import errors, state, text, widgets
 from pages.ui.folder_picker import folder_field
 from pages.ui.people import rights
 from pages.ui.places import Place
+from pages.ui.shell import deleted
 
 NAMED = 5
 DONE_S = 120.0  # for so long a finished job is still news
@@ -59,9 +60,15 @@ def settings(workspace: Workspace, dataset: Dataset) -> None:
 
 
 def _rename(workspace: Workspace, dataset: Dataset) -> None:
-    with st.form("rename_dataset", border=False):
+    with st.form(f"rename_{dataset.id}", border=False):
         name = st.text_input(
-            "Name", value=dataset.name, max_chars=100, key="dataset_name", width=360
+            "Name",
+            value=dataset.name,
+            max_chars=100,
+            # Why the id: without it the field went on showing the name of another dataset. Why
+            # the name: the field shows what it is now, whoever changed it.
+            key=f"name_{dataset.id}_{dataset.name}",
+            width=360,
         )
         if st.form_submit_button("Rename", icon=":material/edit:", **rights.only(Right.DATA)):
             try:
@@ -97,7 +104,7 @@ def _taken_along(gone: DeletedWith) -> str:
         )
         if number
     ]
-    lines = [f"Also deletes {joined([*numbers, 'its history'])}."]
+    lines = [f"Also deletes {joined([*numbers, 'the history of this dataset'])}."]
     if gone.models:
         lines.append(
             f"{text.count(gone.models, 'model')} of it can still predict, but no longer be "
@@ -115,9 +122,7 @@ def _confirm_delete(workspace: Workspace, dataset: Dataset) -> None:
     st.markdown(f"Delete **{text.plain(dataset.name)}**? It stays in the bin for 30 days.")
     st.markdown(_taken_along(datasets.deleted_with(workspace, dataset.id)))
     if st.button("Delete", type="primary", icon=":material/delete:", key="delete_now"):
-        datasets.delete_dataset(workspace, dataset.id)
-        st.query_params.pop("dataset", None)
-        st.rerun()
+        deleted.leave(datasets.delete_dataset(workspace, dataset.id), Place.HOME)
 
 
 def _is_news(job: Job) -> bool:
@@ -235,7 +240,7 @@ def _move(workspace: Workspace, dataset: Dataset) -> None:
     with st.container(key="move_dataset"):
         folder = folder_field(
             "The folder is now here",
-            "moved_to",
+            f"moved_to_{dataset.id}",
             right=Right.DATA,
             placeholder=roots[0],
             help="Where the images are now, on the server. Names and sizes of all files and the "
@@ -246,13 +251,13 @@ def _move(workspace: Workspace, dataset: Dataset) -> None:
             root = st.selectbox(
                 "Folder that moved",
                 [NO_ROOT, *roots],
-                key="moved_from",
+                key=f"moved_from_{dataset.id}",
                 format_func=lambda path: path or "the one that is missing",
                 help="The images of this dataset come from several folders.",
             )
         anyway = st.checkbox(
             "Also if some files are missing or changed there",
-            key="move_anyway",
+            key=f"move_anyway_{dataset.id}",
             help="You are then asked what to do with these images.",
         )
         if st.button(

@@ -8,9 +8,12 @@ from core.domain.datasets import Dataset, SampleFilter, SampleOrder, SampleStatu
 from core.domain.findings import FindingKind
 from core.domain.signoff import MarkKind
 from core.domain.splits import Subset
+from core.domain.stages.states import Stage, StageReason
+from core.workflows import stages
 from core.workflows.data import datasets, image_facts, quality
 from core.workspace import Workspace
-from pages.data import dataset_classes, dataset_files
+from pages.data import dataset_files
+from pages.data.classes import editing
 from pages.data.findings.words import FINDING_WORDS
 from pages.ui import context, errors, state, text, widgets
 from pages.ui.components import chart, selectable_chart
@@ -45,18 +48,27 @@ def facts(workspace: Workspace, dataset: Dataset) -> None:
     ]
     with st.container(horizontal=True, vertical_alignment="center", key="dataset_facts"):
         st.caption(" · ".join(parts), width="stretch")
-        if quality.last_check(workspace, dataset.id) is None and st.button(
-            "Check quality", icon=":material/troubleshoot:", key="to_check"
-        ):
-            st.switch_page(Place.QUALITY, query_params={"dataset": dataset.id})
-        has_split = context.split(workspace) is not None
+        _way_on(workspace, dataset)
+
+
+def _way_on(workspace: Workspace, dataset: Dataset) -> None:
+    """Quality and split; the one that comes next, as the steps above say, is the main button."""
+    found = stages.stages_of(workspace, dataset)
+    for stage, label, place, key in (
+        (Stage.CHECKED, "quality", Place.QUALITY, "to_check"),
+        (Stage.SPLIT, "split", Place.SPLIT, "to_split"),
+    ):
+        is_next = found.next_step.stage is stage
+        is_checked = found.states[stage].reason is not StageReason.NEVER_CHECKED
+        if stage is Stage.CHECKED and is_checked and not is_next:
+            continue
         if st.button(
-            "Split" if has_split else "Next: split",
-            icon=":material/call_split:",
-            type="secondary" if has_split else "primary",
-            key="to_split",
+            f"Next: {label}" if is_next else place.label,
+            icon=place.icon,
+            type="primary" if is_next else "secondary",
+            key=key,
         ):
-            st.switch_page(Place.SPLIT, query_params={"dataset": dataset.id})
+            st.switch_page(place, query_params={"dataset": dataset.id})
 
 
 def class_filter(dataset: Dataset) -> int | None:
@@ -289,7 +301,7 @@ def page(workspace: Workspace) -> None:
             show_statistics(workspace, dataset)
     with classes:
         if classes.open:
-            dataset_classes.show(workspace, dataset)
+            editing.show(workspace, dataset)
     with settings:
         if settings.open:
             dataset_files.settings(workspace, dataset)

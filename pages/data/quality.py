@@ -2,13 +2,13 @@
 
 import streamlit as st
 
-from core.domain.datasets import Dataset
-from core.domain.findings import FindingKind, FindingStatus, QualityCheck
+from core.domain.datasets import Dataset, EditAction
+from core.domain.findings import FindingKind, FindingStatus, QualityCheck, Severity
 from core.domain.jobs import Job, JobStatus
 from core.domain.keeping.people import Right
 from core.words import joined
 from core.workflows import jobs
-from core.workflows.data import datasets, quality, splits
+from core.workflows.data import datasets, quality, splits, versions
 from core.workspace import Workspace
 from pages.data.findings import actions, cards, dialogs
 from pages.data.findings.actions import Do, Request
@@ -20,6 +20,8 @@ from pages.ui.places import Place
 GRID = "findings"
 KIND, PAGE, STATUS = "kind", "findings_page", "finding_status"
 ALL_KINDS = "all"
+# What is no matter of a check: neither images nor labels change.
+_NOT_CHECKED = {EditAction.VERDICTS, EditAction.RENAME_CLASS, EditAction.ADD_CLASS}
 NAMED = 3  # so many kinds are named below the summary; more have chips
 
 
@@ -56,8 +58,8 @@ def progress(workspace: Workspace, dataset: Dataset) -> bool:
 def not_checked(workspace: Workspace, dataset: Dataset) -> None:
     st.header("Not checked yet")
     st.markdown(
-        "The check finds leaks, copies, look-alikes, wrong labels and odd images. About a minute "
-        "for 1,000 images."
+        "The check finds leaks, identical files, look-alikes, likely mislabeled and unusual "
+        "images. About a minute for 1,000 images."
     )
     check_button(workspace, dataset, "Check now", is_first=True)
 
@@ -70,9 +72,11 @@ def summary(
     with st.container(horizontal=True, vertical_alignment="center", key="quality_summary"):
         st.header(headline(waiting), width="stretch")
         has_split = context.split(workspace) is not None
+        worst = quality.worst_finding(workspace, dataset.id)
+        is_serious = worst is not None and worst.severity is Severity.SERIOUS
         if st.button(
-            "Split" if has_split else "Next: split",
-            type="secondary" if has_split else "primary",
+            "Split" if has_split or is_serious else "Next: split",
+            type="secondary" if has_split or is_serious else "primary",
             icon=":material/call_split:",
             key="to_split",
         ):
@@ -112,17 +116,28 @@ def age(workspace: Workspace, dataset: Dataset, check: QualityCheck) -> str:
     """When the check was made, and whether it knows the dataset of today."""
     words = f"Checked {text.when(check.created_at)}"
     known = splits.list_splits(workspace, dataset.id)
-    if dataset.version > check.version:
-        return f"{words}; {text.count(dataset.version - check.version, 'change')} since."
+    changes = _changes_since(workspace, dataset, check)
+    if changes:
+        return f"{words}; {text.count(changes, 'change')} since."
     if known and known[0].created_at > check.created_at:
         return f"{words}, before the newest split: check again to find its leaks."
     return f"{words}."
 
 
+def _changes_since(workspace: Workspace, dataset: Dataset, check: QualityCheck) -> int:
+    """Versions since the check that may change what it finds."""
+    if dataset.version == check.version:
+        return 0
+    by_number = {v.number: v for v in versions.list_versions(workspace, dataset.id)}
+    since = [v for number, v in by_number.items() if number > check.version]
+    done = [by_number.get(v.undoes or v.number, v).action for v in since]
+    return sum(action not in _NOT_CHECKED for action in done)
+
+
 def about(workspace: Workspace, dataset: Dataset, check: QualityCheck) -> None:
     """The figures of the check, each with what it is good for."""
     st.markdown(
-        f"**{text.count(check.groups, 'look-alike group')}** with "
+        f"**{text.count(check.groups, 'group of look-alikes')}** with "
         f"{text.count(check.grouped_samples, 'image')}. A split by look-alikes keeps each group "
         "together."
     )

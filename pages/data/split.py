@@ -50,14 +50,14 @@ def _finish(
     """Name, seal and the button."""
     name = st.text_input(
         "Name",
-        key="split_name",
+        key=f"split_name_{dataset.id}",
         placeholder="named after its settings",
         help="Name of the split in lists.",
         max_chars=100,
     )
     seal = not sealed and st.toggle(
         "Seal the test set",
-        key="seal",
+        key=f"seal_{dataset.id}",
         disabled=not _has_test(request),
         help="Later splits of this version of the dataset keep this test set, so that no test "
         "image ever trains a model. Criteria and threshold are sealed in Sign-off. This cannot be "

@@ -26,6 +26,7 @@ from pages.data.split_preview import (
 from pages.ui import components, errors, state, text, widgets
 from pages.ui.people import rights
 from pages.ui.places import Place
+from pages.ui.shell import deleted
 from pages.ui.split_counts import side_counts
 
 STRIP = 6
@@ -212,13 +213,13 @@ def _confirm_delete(workspace: Workspace, split: Split) -> None:
             "can be used for training, and results on them can no longer be verified.",
             icon=":material/lock_open:",
         )
-        sure = st.checkbox("Give up the sealed test set of this split", key="delete_sealed")
+        sure = st.checkbox(
+            "Give up the sealed test set of this split", key=f"delete_sealed_{split.id}"
+        )
     if st.button(
         "Delete", type="primary", icon=":material/delete:", key="delete_now", disabled=not sure
     ):
-        splits.delete_split(workspace, split.id)
-        st.query_params.pop("split", None)
-        st.rerun()
+        deleted.leave(splits.delete_split(workspace, split.id), Place.SPLIT)
 
 
 def _certificate_file(workspace: Workspace, split: Split) -> None:

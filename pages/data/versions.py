@@ -10,7 +10,7 @@ from core.workflows.data import edits, splits, versions
 from core.workflows.data.exports import ExportFormat
 from core.workflows.data.versions import Change, ChangeKind, VersionComparison
 from core.workspace import Workspace
-from pages.data.dataset_classes import act
+from pages.data.classes.editing import act
 from pages.ui import components, context, errors, image_words, routes, state, text, widgets
 from pages.ui.people import rights
 from pages.ui.places import Place
@@ -214,7 +214,7 @@ def export(workspace: Workspace, dataset: Dataset, listed: list[DatasetVersion])
         split = st.selectbox(
             "Split",
             [None, *made],
-            key="export_split",
+            key=f"export_split_{dataset.id}",
             width=260,
             format_func=lambda i: made[i] if i else "without a split",
             help="The subsets become the top folders, and columns of the table.",

@@ -111,7 +111,7 @@ def _rules(result: ModelComparison) -> None:
             Place.DATASETS,
             label="Set the verdicts",
             icon=Place.DATASETS.icon,
-            query_params=to_verdicts(result.first.judged.dataset.id),
+            query_params=to_verdicts(result.first.judged.dataset.id, back=Place.COMPARE),
         )
         return
     own = result.own_rules

@@ -215,7 +215,7 @@ def next_step(workspace: Workspace, model: Model, subset: Subset) -> None:
     judgement = judged.judgement(workspace, model, subset)
     if not has_both(judgement.verdicts):
         label, place, key = "Mark OK and NOK classes", Place.DATASETS, "to_classes"
-        parameters = to_verdicts(judgement.dataset.id)
+        parameters = to_verdicts(judgement.dataset.id, back=Place.EVALUATE)
     elif judged.saved_point(workspace, model) is None:
         label, place, key = "Choose the threshold", Place.OPERATING_POINT, "to_decide"
         parameters = {"model": model.id}

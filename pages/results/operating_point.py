@@ -396,7 +396,7 @@ def page(workspace: Workspace) -> None:
             "Set the verdict of every class, OK or NOK. Escapes and false rejects are counted "
             "from it.",
             (Place.DATASETS, "Set the verdicts"),
-            query=to_verdicts(own.dataset.id),
+            query=to_verdicts(own.dataset.id, back=Place.OPERATING_POINT),
         )
         return
     saved = thresholds.saved_rule(workspace, model.id)

@@ -28,13 +28,14 @@ def question(workspace: Workspace, dataset: Dataset, pixels: PreprocessConfig) -
         _title(answers), icon=":material/flip:", expanded=not answers.is_answered, key="orientation"
     ):
         st.caption(
-            "Could a real part lie like this and keep its class? Then training also uses images "
-            "changed like this."
+            "Could a real part lie like this and keep its class? Then training uses such images. "
+            "Unanswered counts as no."
         )
-        images = preview.urls(workspace, dataset, pixels, at_most=2)
+        # Why the second class: it is more often one with something to see on it than the first.
+        shown = preview.urls(workspace, dataset, pixels, at_most=2)[-1:]
         for column, name in zip(st.columns(len(QUESTIONS)), QUESTIONS, strict=True):
             with column:
-                _ask(workspace, dataset, answers, name, images)
+                _ask(workspace, dataset, answers, name, shown)
 
 
 def _title(answers: Orientation) -> str:
@@ -51,13 +52,19 @@ def _ask(
     dataset: Dataset,
     answers: Orientation,
     name: str,
-    images: list[tuple[str, str]],
+    shown: list[tuple[str, str]],
 ) -> None:
     title, transform = QUESTIONS[name]
     pictures = "".join(
-        f"<img src='{url}' alt='{html.escape(label, quote=True)}, {title.lower()}' "
-        f"style='flex:1 1 0;min-width:0;aspect-ratio:1;border-radius:6px;transform:{transform}'>"
-        for label, url in images
+        "<figure style='margin:0;flex:1 1 0;min-width:0'>"
+        f"<img src='{url}' alt='{html.escape(label, quote=True)}, {words}' style='width:100%;"
+        f"aspect-ratio:1;border-radius:6px;display:block;transform:{how}'>"
+        f"<figcaption style='font-size:.75rem;padding-top:.15rem'>{words}</figcaption></figure>"
+        for label, url in shown
+        for words, how in (
+            ("as is", "none"),
+            ("turned" if "rotate" in name else "flipped", transform),
+        )
     )
     st.html(f"<div style='display:flex;gap:.3rem'>{pictures}</div>")
     known: bool | None = getattr(answers, name)

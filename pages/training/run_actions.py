@@ -15,6 +15,7 @@ from pages.training import setting_fields
 from pages.ui import errors, text
 from pages.ui.people import rights
 from pages.ui.places import Place
+from pages.ui.shell import deleted
 
 _MOVES = {
     QueueMove.NEXT: (":material/vertical_align_top:", "Next", "Starts before all others."),
@@ -116,7 +117,7 @@ def _continue(workspace: Workspace, view: RunView) -> None:
             1,
             1000,
             max(1, view.run.train.epochs // 2),
-            key="further_epochs",
+            key=f"further_epochs_{view.run.id}",
             help="A new run starts from the best epoch of this one; this run and its model stay.",
         )
         if st.button(
@@ -234,7 +235,6 @@ def confirm_delete(workspace: Workspace, view: RunView) -> None:
     st.markdown("Its model stays." if view.model_id else "It has made no model.")
     st.caption("It stays in the bin for 30 days (page Health).")
     if st.button("Delete", type="primary", icon=":material/delete:", key="delete_now"):
-        runs.delete_run(workspace, view.run.id)
+        gone = runs.delete_run(workspace, view.run.id)
         st.session_state.pop("chosen_run", None)
-        st.query_params.clear()
-        st.rerun()
+        deleted.leave(gone, Place.RUNS)

@@ -21,6 +21,7 @@ from pages.ui.components import chart
 from pages.ui.figures import search_charts
 from pages.ui.people import rights
 from pages.ui.places import Place
+from pages.ui.shell import deleted
 
 
 def form(workspace: Workspace, dataset: Dataset, split: Split) -> None:
@@ -164,9 +165,7 @@ def _best(workspace: Workspace, view: SearchView) -> None:
                 "started from it stay.",
             ),
         ):
-            searches.delete_search(workspace, view.search.id)
-            st.query_params.clear()
-            st.rerun()
+            deleted.leave(searches.delete_search(workspace, view.search.id), Place.SEARCH)
 
 
 def _trials(view: SearchView) -> None:

@@ -163,7 +163,7 @@ def start(
     pixels: PreprocessConfig,
     fold: int | None,
 ) -> None:
-    name = st.session_state.get("run_name") or None
+    name = st.session_state.get(f"run_name_{dataset.id}") or None
     try:
         if split.folds and fold is None:
             view = runs.start_cross_validation(
@@ -189,7 +189,7 @@ def start(
     except TouchstoneError as err:
         errors.show(err)
         return
-    st.session_state.pop("run_name", None)
+    st.session_state.pop(f"run_name_{dataset.id}", None)
     st.switch_page(Place.RUNS, query_params={"run": view.run.id})
 
 
@@ -290,7 +290,7 @@ def form(workspace: Workspace, dataset: Dataset, split: Split) -> None:
             st.text_input(
                 "Name",
                 max_chars=100,
-                key="run_name",
+                key=f"run_name_{dataset.id}",
                 persist_state="session",
                 placeholder=default_name(workspace, dataset, configs[0]),
                 help="Name of the run and its model.",

@@ -31,6 +31,11 @@ class Place(StrEnum):
         place.level = level
         return place
 
+    @classmethod
+    def at(cls, url_path: str) -> "Place | None":
+        """The page at an address; None if there is none."""
+        return next((place for place in cls if place.url_path == url_path), None)
+
     HOME = "home.py", "Home", "home", "home"
     IMPORT = "data/import_images.py", "Import", "upload", "import"
     DATASETS = "data/datasets.py", "Images", "photo_library", "datasets", Level.DATASET
@@ -52,9 +57,14 @@ class Place(StrEnum):
     HEALTH = "use/health.py", "Health", "monitor_heart", "health"
 
 
-def to_verdicts(dataset_id: str) -> dict[str, str]:
-    """Parameters of Images for where the classes of a dataset get their verdicts."""
-    return {"dataset": dataset_id, "tab": "Classes"}
+def to_verdicts(dataset_id: str, *, back: Place) -> dict[str, str]:
+    """Parameters of Images for where the classes of a dataset get their verdicts.
+
+    Args:
+        dataset_id: of the dataset.
+        back: the page that needs them, to which a button leads back.
+    """
+    return {"dataset": dataset_id, "tab": "Classes", "back": back.url_path}
 
 
 class Door(StrEnum):

@@ -19,7 +19,7 @@ from core.domain.stages.states import (
 )
 from core.words import count, joined
 from core.workflows.signoff.obstacles import obstacle_in_words
-from pages.ui.places import Place
+from pages.ui.places import Place, to_verdicts
 from pages.ui.text import BadgeColour
 
 
@@ -308,7 +308,11 @@ def link_of(step: NextStep) -> StepLink:
         case StepAction.SET_CRITERIA:
             return StepLink("Set release criteria", Place.SIGN_OFF, model)
         case StepAction.SET_VERDICTS:
-            return StepLink("Set the verdicts", Place.DATASETS, {**dataset, "tab": "Classes"})
+            return StepLink(
+                "Set the verdicts",
+                Place.DATASETS,
+                {**model, **to_verdicts(step.dataset_id, back=Place.SIGN_OFF)},
+            )
         case StepAction.SEAL_TEST:
             return StepLink("Seal the test", Place.SIGN_OFF, model)
         case StepAction.OPEN_TEST:

@@ -100,7 +100,7 @@ def _release(model: Model, standing: ModelStanding) -> None:
     label = "Why release it nevertheless" if doubts else "Reason (optional)"
     if standing is ModelStanding.ELSEWHERE:
         label = "Where it was signed off"
-    reason = st.text_input(label, max_chars=300, key="reason")
+    reason = st.text_input(label, max_chars=300, key=f"reason_{model.id}")
     if st.button("Release", type="primary", key="release_now"):
         _set(model, ModelStage.RELEASED, reason)
 
@@ -109,7 +109,7 @@ def _release(model: Model, standing: ModelStanding) -> None:
 @errors.shown()
 def _retire(model: Model) -> None:
     st.markdown(f"**{text.plain(model.name)}** is no longer offered first. Nothing is deleted.")
-    reason = st.text_input("Reason", max_chars=300, key="reason")
+    reason = st.text_input("Reason", max_chars=300, key=f"reason_{model.id}")
     if st.button("Retire", type="primary", key="retire_now"):
         _set(model, ModelStage.RETIRED, reason)
 
@@ -130,7 +130,7 @@ def _note(model: Model) -> None:
         f"About {text.plain(model.name)}",
         value=model.note,
         max_chars=registry.MAX_NOTE,
-        key="note_text",
+        key=f"note_{model.id}",
     )
     if st.button("Save", type="primary", key="note_now"):
         registry.set_note(state.workspace(), model.id, written)

@@ -19,6 +19,7 @@ from core.workspace import Workspace
 from pages.ui import errors, inference, routes, stage_words, state, text, widgets
 from pages.ui.people import rights
 from pages.ui.places import Place
+from pages.ui.shell import deleted
 from pages.use import model_stage
 
 PAGE = 12
@@ -32,7 +33,7 @@ _EXPORTED = {
 @st.dialog("Rename model")
 @errors.shown()
 def rename(model: Model) -> None:
-    name = st.text_input("New name", value=model.name, max_chars=100)
+    name = st.text_input("New name", value=model.name, max_chars=100, key=f"name_{model.id}")
     if st.button("Rename", type="primary", key="rename_now"):
         try:
             models.rename_model(state.workspace(), model.id, name)
@@ -104,9 +105,7 @@ def confirm_delete(model: Model, own: Belongings) -> None:
         "reports stay."
     )
     if st.button("Delete", type="primary", icon=":material/delete:", key="delete_now"):
-        models.delete_model(state.workspace(), model.id)
-        st.query_params.clear()
-        st.rerun()
+        deleted.leave(models.delete_model(state.workspace(), model.id), Place.MODELS)
 
 
 def upload(workspace: Workspace) -> None:

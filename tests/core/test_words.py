@@ -84,7 +84,7 @@ def test_a_half_is_rounded_up_as_readers_do():
 
 def test_plurals_are_as_people_write_them():
     # Nine searches took three "epoches".
-    nouns = ("image", "class", "epoch", "search", "key", "entry", "box")
+    nouns = ("image", "class", "epoch", "search", "key", "entry", "box", "group of copies")
     assert [words.plural(noun) for noun in nouns] == [
-        *("images", "classes", "epochs", "searches", "keys", "entries", "boxes")
+        *("images", "classes", "epochs", "searches", "keys", "entries", "boxes", "groups of copies")
     ]

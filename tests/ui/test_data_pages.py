@@ -74,6 +74,10 @@ def test_excluded_images_can_be_looked_at(open_page: OpenPage, workspace: Worksp
     assert grid(app).ids == (5, 6)
 
 
+def said(app) -> str:  # type: ignore[no-untyped-def]
+    return "\n".join(item.value for item in app.markdown)
+
+
 def open_tab(app, name: str):  # type: ignore[no-untyped-def]
     app.session_state["tab"] = name
     return app.run()
@@ -103,21 +107,44 @@ def test_classes_are_renamed_merged_and_added_as_versions(
     open_page: OpenPage, workspace: Workspace, rows
 ) -> None:  # type: ignore[no-untyped-def]
     app = open_tab(open_page("data/datasets.py", workspace), "Classes")
-    app.selectbox(key="rename_from").set_value("dent")
-    app.text_input(key="rename_to").set_value("bump")
+    app.selectbox(key=f"rename_from_{rows.id}").set_value("dent")
+    app.text_input(key=f"rename_to_{rows.id}").set_value("bump")
     app.button(key="do_rename_class").click().run()
-    app.multiselect(key="merge_from").set_value(["crack", "bump"])
-    app.text_input(key="merge_into").set_value("fault")
+    app.multiselect(key=f"merge_from_{rows.id}").set_value(["crack", "bump"])
+    app.text_input(key=f"merge_into_{rows.id}").set_value("fault")
     app.button(key="do_merge_classes").click().run()
-    app.text_input(key="add_name").set_value("hole")
+    app.text_input(key=f"add_name_{rows.id}").set_value("hole")
     app.button(key="do_add_class").click().run()
     assert not app.exception
     assert datasets.find_dataset(workspace, rows.id).class_names == ("good", "fault", "hole")
-    app.text_input(key="add_name").set_value("GOOD")
+    app.text_input(key=f"add_name_{rows.id}").set_value("GOOD")
     app.button(key="do_add_class").click().run()
     assert "already" in app.error[0].value
     app.button(key="undo").click().run()
     assert datasets.find_dataset(workspace, rows.id).class_names == ("good", "fault")
+
+
+def test_verdicts_take_one_click_each_and_are_saved_once(
+    open_page: OpenPage, workspace: Workspace, rows
+) -> None:  # type: ignore[no-untyped-def]
+    # They were cells of a table: nothing said that they can be edited, or that they were saved.
+    app = open_page("data/datasets.py", workspace, dataset=rows.id, back="evaluate")
+    app = open_tab(app, "Classes")
+    assert "3 of 3 classes have no verdict yet." in said(app)
+    assert app.button(key="save_verdicts").disabled
+    app.segmented_control(key=f"verdicts_0_{rows.id}_1").set_value(Verdict.OK).run()
+    assert "2 of 3 classes have no verdict yet. :gray[Not saved.]" in said(app)
+    app.button(key="save_verdicts").click().run()
+    assert "**Saved.** 2 of 3 classes have no verdict yet." in said(app)
+    assert app.toast[0].value == "Verdicts saved. Still open: crack and dent."
+    app.button(key="others_NOK").click().run()
+    app.button(key="save_verdicts").click().run()
+    assert "**Saved.** Every class has a verdict." in said(app)
+    assert not app.exception
+    kept = datasets.find_dataset(workspace, rows.id)
+    assert kept.verdicts == (Verdict.OK, Verdict.NOK, Verdict.NOK)
+    assert kept.version == 3
+    assert app.button(key="back_from_verdicts").label == "Back to Evaluate"
 
 
 def test_statistics_say_what_is_not_measured(
@@ -155,16 +182,32 @@ def test_deleting_a_dataset_says_what_goes_and_an_open_page_says_that_it_is_gone
     evaluation.mark(workspace, [1, 2], MarkKind.GOLDEN, on=True)
     app = open_tab(open_page("data/datasets.py", workspace, dataset=rows.id), "Settings")
     told = [item.value for item in app.markdown if "Also deletes" in item.value]
-    assert told[0].startswith("Also deletes 1 split, 2 marked images and its history.")
+    assert told[0].startswith(
+        "Also deletes 1 split, 2 marked images and the history of this dataset."
+    )
     open_elsewhere = open_page("data/datasets.py", workspace, dataset=rows.id)
     app.button(key="delete").click().run()
     app.button(key="delete").click()
     app.button(key="delete_now").click().run()
     assert [d.id for d in datasets.list_datasets(workspace)] == [other.id]
+    # One stood in the settings of the other dataset, in whose field was the name of this one.
+    assert app.title[0].value == "Home"
+    assert app.info[0].value == "**Rows ds\\-rows** was deleted. It stays in the bin for 30 days."
+    settings = open_tab(open_page("data/datasets.py", workspace, dataset=other.id), "Settings")
+    assert settings.text_input[0].value == other.name
+    link = open_page("data/datasets.py", workspace, dataset=rows.id)
+    assert "The dataset **Rows ds\\-rows** of this link was deleted." in link.warning[0].value
+    next(b for b in link.button if b.label == "Restore").click().run()
+    assert link.title[0].value == "Images"
+    assert len(datasets.list_datasets(workspace)) == 2
+    next(b for b in app.button if b.label == "Undo").click().run()  # restored already: says so
+    assert not app.exception
+    assert not app.info
+    datasets.delete_dataset(workspace, rows.id)
     open_elsewhere.pills(key="class").set_value("crack").run()
     assert not open_elsewhere.exception
     assert not open_elsewhere.error
-    assert any("no longer exists" in item.value for item in open_elsewhere.warning)
+    assert any("was deleted" in item.value for item in open_elsewhere.warning)
 
 
 def test_changed_files_are_shown_with_what_can_be_done(
@@ -184,3 +227,18 @@ def test_changed_files_are_shown_with_what_can_be_done(
     app.run()
     assert not [b for b in app.button if b.key == "files_leave_out"]
     assert not app.exception
+
+
+def test_the_main_button_of_images_is_the_step_that_comes_next(
+    open_page: OpenPage, workspace: Workspace, rows
+) -> None:  # type: ignore[no-untyped-def]
+    # The mark was at Quality, and the main button said "Next: split".
+    app = open_page("data/datasets.py", workspace)
+    assert (app.button(key="to_check").label, app.button(key="to_split").label) == (
+        "Next: quality",
+        "Split",
+    )
+    splits.create_split(workspace, rows.id)
+    app.run()
+    assert app.button(key="to_check").label == "Quality"
+    assert app.button(key="to_split").label == "Split"

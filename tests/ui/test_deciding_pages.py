@@ -280,7 +280,7 @@ def test_missing_verdicts_lead_to_the_datasets_page(
     assert "Which classes are good?" in _said(app)
     # The link opened the gallery; the verdicts are under Classes.
     links = {item.proto.label: item.proto.query_string for item in app.get("page_link")}
-    assert links["Set the verdicts"].endswith("tab=Classes")
+    assert links["Set the verdicts"].endswith("tab=Classes&back=decide")
     partly = Verdict.OK
     with connect(workspace) as db, db.conn:
         db.conn.execute(

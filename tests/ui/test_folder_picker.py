@@ -202,7 +202,7 @@ def test_every_page_that_asks_for_a_folder_offers_to_browse(
     predict.segmented_control(key="source").set_value("watched").run()
     choose(predict, "watch_folder")
     moved = open_page("data/datasets.py", workspace, tab="Settings")
-    choose(moved, "moved_to")
+    choose(moved, f"moved_to_{trained.dataset.id}")
     assert not moved.button(key="move_there").disabled
 
 

@@ -265,7 +265,7 @@ def test_a_second_split_of_the_same_name_never_overwrites(
     app = open_page("data/split.py", workspace)
     app.segmented_control(key="split_view").set_value("new").run()
     app.segmented_control(key="split_view").set_value("new").run()
-    app.text_input(key="split_name").set_value("mine").run()
+    app.text_input(key=f"split_name_{dataset.id}").set_value("mine").run()
     app.button(key="do_split").click().run()
     assert "already" in app.error[0].value
     assert [s.id for s in splits.list_splits(workspace, dataset.id)] == [first.id]

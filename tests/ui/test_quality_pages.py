@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
-from core.domain.datasets import Dataset, LabelSource
+from core.domain.datasets import Dataset, LabelSource, Verdict
 from core.domain.findings import (
     Certainty,
     FeatureInsight,
@@ -21,7 +21,7 @@ from core.store import datasets as dataset_rows
 from core.store import quality as quality_rows
 from core.store.database import connect, transaction
 from core.workflows import jobs
-from core.workflows.data import datasets, fixes, quality, splits, versions
+from core.workflows.data import datasets, edits, fixes, quality, splits, versions
 from core.workspace import Workspace
 from pages.data.findings import actions, cards
 from tests.conftest import copy_of, save_image
@@ -265,3 +265,20 @@ def test_sure_labels_are_changed_only_where_a_person_ticked_them(
     assert not app.exception
     assert [f.id for f in quality.findings(workspace, few.id, kind)] == [ids[0], ids[2]]
     assert fixes.FIXES[kind][0] is Fix.RELABEL
+
+
+def test_open_serious_findings_come_before_the_split(
+    open_page: OpenPage, workspace: Workspace, parts: Dataset
+) -> None:
+    # "12 things to settle", one of them serious, and the one green button led on to the split.
+    check(workspace, parts)
+    classes = datasets.find_dataset(workspace, parts.id).class_names
+    edits.set_verdicts(workspace, parts.id, {classes[0]: Verdict.OK})
+    app = open_page("data/quality.py", workspace)
+    # OK and NOK were counted as changes since the check, which knows nothing of them.
+    assert not any("since" in item.value for item in app.caption)
+    assert app.button(key="to_split").label == "Split"
+    for finding in quality.findings(workspace, parts.id, FindingKind.LABEL_CONFLICT):
+        fixes.fix(workspace, parts.id, [finding.id], fixes.Fix.IGNORE)
+    app.run()
+    assert app.button(key="to_split").label == "Next: split"

@@ -286,7 +286,7 @@ def test_a_dataset_that_was_deleted_in_another_tab_is_missed_with_a_way_on(
     app.run()
     assert not app.exception
     assert not app.title
-    assert "no longer exists" in app.warning[0].value
+    assert "was deleted. It stays in the bin" in app.warning[0].value
     assert "Home" in [link.value for link in app.get("page_link")]
 
 

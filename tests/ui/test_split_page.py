@@ -98,7 +98,7 @@ def test_a_test_set_is_sealed_kept_and_given_up_only_knowingly(
     app.button(key="do_delete").click().run()
     assert app.button(key="delete_now").disabled
     app.button(key="do_delete").click()
-    app.checkbox(key="delete_sealed").check().run()
+    app.checkbox(key=f"delete_sealed_{second.id}").check().run()
     app.button(key="do_delete").click()
     app.button(key="delete_now").click().run()
     assert [s.id for s in splits.list_splits(workspace, parts.id)] == [first.id]

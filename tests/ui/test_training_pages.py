@@ -157,6 +157,11 @@ def test_flips_follow_the_answers_about_the_dataset_and_a_preset_fills_the_field
     app = open_page(Place.TRAIN, workspace, set="recipe=full")
     assert not app.toggle(key="set_full_flip_horizontal").value
     dataset = trained.dataset.id
+    # The two pictures were two changed images without a name; whether one must answer was not said.
+    assert any("Unanswered counts as no." in item.value for item in app.caption)
+    figures = [item.proto.body for item in app.get("html") if "figcaption" in item.proto.body]
+    for how in ("flipped", "turned"):
+        assert any(">as is</fig" in body and f">{how}</fig" in body for body in figures)
     app.segmented_control(key=f"orientation_{dataset}_flip_horizontal").set_value("Yes").run()
     assert not app.exception
     assert orientation_of(workspace, dataset) == Orientation(flip_horizontal=True)

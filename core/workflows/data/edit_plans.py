@@ -26,6 +26,7 @@ from core.words import count, listed
 from core.workspace import Workspace
 
 LISTED = 8  # names in a summary
+_OWN_NAME = "look-alikes "  # begins the names of parts that nobody has named
 
 
 @dataclass(frozen=True)
@@ -161,7 +162,10 @@ def grouped(names: Sequence[str | None]) -> str:
     if not different:
         return f"Removed {count(len(names), 'image')} from their parts"
     if len(different) == 1:
-        return f"Assigned {count(len(names), 'image')} to the part '{next(iter(different))}'"
+        name = next(iter(different))
+        if name.startswith(_OWN_NAME):  # which nobody has given, and which says nothing
+            return f"Confirmed that {count(len(names), 'image')} show one part"
+        return f"Assigned {count(len(names), 'image')} to the part '{name}'"
     return f"Assigned {count(len(names), 'image')} to {count(len(different), 'part')}"
 
 
@@ -251,4 +255,4 @@ def _joined_groups(sets: Sequence[Sequence[Sample]]) -> dict[str, str]:
 
 
 def _own_name(sample: Sample) -> str:
-    return f"look-alikes {sample.id}"
+    return f"{_OWN_NAME}{sample.id}"

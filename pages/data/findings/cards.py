@@ -175,10 +175,12 @@ def _item(finding: Finding, known: _Known) -> Json:
     subsets = _leaking_subsets(finding, known)
     main, menu = _actions(finding, known.dataset, images)
     shown = {i for pair in pairs for i in pair if i is not None}
+    is_open = finding.status is FindingStatus.OPEN
     return {
         "key": str(finding.id),
         "title": _title(finding, images, known, subsets),
         "hint": finding.message,
+        "remedy": FINDING_WORDS[finding.kind].remedy if is_open else "",
         "note": CERTAINTY_LABELS[finding.certainty] if finding.certainty else "",
         "more": max(0, len(finding.sample_ids) - 2) if pairs else 0,
         "pairs": pairs,
@@ -186,11 +188,9 @@ def _item(finding: Finding, known: _Known) -> Json:
             str(i): _picture(known.samples[i], _label(finding, known, i, subsets)) for i in shown
         },
         "apart": [i for i in shown if i in finding.sample_ids]
-        if finding.status is FindingStatus.OPEN and finding.kind not in _OF_ONE
+        if is_open and finding.kind not in _OF_ONE
         else [],
-        "pair_actions": finding.status is FindingStatus.OPEN
-        and finding.kind in _ANSWERED_BY_PAIR
-        and len(images) > 2,
+        "pair_actions": is_open and finding.kind in _ANSWERED_BY_PAIR and len(images) > 2,
         "actions": main,
         "menu": menu,
     }

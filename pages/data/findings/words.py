@@ -13,12 +13,16 @@ MENU_CLASSES = 30  # more do not fit into a menu; the Images page can relabel to
 
 @dataclass(frozen=True)
 class FindingWords:
-    """Title of a kind of finding, its chip, what one of them is called, and why it matters."""
+    """Title of a kind of finding, its chip, what one of them is called, and why it matters.
+
+    `remedy`: what to do about one, where no button does it; it stands on the card.
+    """
 
     title: str
     chip: str
     one: str
     why: str
+    remedy: str = ""
 
 
 @dataclass(frozen=True)
@@ -41,8 +45,8 @@ FINDING_WORDS = {
     ),
     FindingKind.LABEL_CONFLICT: FindingWords(
         "Contradicting labels",
-        "Contradictions",
-        "contradiction",
+        "Contradicting labels",
+        "group of contradicting labels",
         "One of the labels is wrong, or the defect is not visible. Choose one label or exclude "
         "the images.",
     ),
@@ -50,56 +54,60 @@ FINDING_WORDS = {
         "File properties",
         "File properties",
         "revealing file property",
-        "A model may learn how images were stored instead of what they show. Export all classes "
-        "in the same way.",
+        "A model may learn how images were stored instead of what they show, and then fails on "
+        "images that are stored in another way.",
+        "Export all classes in the same format and import them again.",
     ),
     FindingKind.SUSPECT_LABEL: FindingWords(
         "Likely mislabeled",
-        "Mislabeled",
+        "Likely mislabeled",
         "likely mislabeled image",
         "A model trained without the image and its look-alikes predicts another class; the image "
         "beside it is a typical one of that class. Sure: nine of ten such findings are right. "
         "Likely: at least half. Unsure: some images are just hard.",
     ),
     FindingKind.EXACT_DUPLICATE: FindingWords(
+        "Groups of identical files",
         "Identical files",
-        "Copies",
-        "identical file",
+        "group of identical files",
         "Copies add nothing to the training and count twice in the test. Splits keep them "
         "together.",
     ),
     FindingKind.NEAR_DUPLICATE: FindingWords(
+        "Groups of look-alikes",
         "Look-alikes",
-        "Look-alikes",
-        "look-alike group",
+        "group of look-alikes",
         "One part photographed several times, or different parts of one design? Until you answer, "
         f"they count as images, and a split by look-alikes keeps them together. {LOOK_ALIKES}",
     ),
     FindingKind.UNREADABLE: FindingWords(
         "Unreadable images",
-        "Unreadable",
+        "Unreadable images",
         "unreadable image",
-        "The files were moved, deleted or damaged. Restore them, or import the folder again.",
+        "The files were moved, deleted or damaged.",
+        "Restore the file, or import the folder again.",
     ),
     FindingKind.OUTLIER: FindingWords(
-        "Unlike the others of their class",
-        "Unusual",
+        "Unusual images",
+        "Unusual images",
         "unusual image",
         "Much darker, brighter, blurrier, larger, smaller or of another shape than the typical "
         "image beside it. Often a failed shot or a different object.",
     ),
     FindingKind.UNFAMILIAR: FindingWords(
-        "Unlike what the model was trained on",
-        "Unfamiliar",
+        "Unfamiliar images",
+        "Unfamiliar images",
         "unfamiliar image",
-        "Added since, and farther from all training images than familiar ones are. A new kind of "
-        "part or defect, another camera or light, or an image that does not belong here.",
+        "Unlike what the model was trained on: added since, and farther from all training images "
+        "than familiar ones are. A new kind of part or defect, another camera or light, or an "
+        "image that does not belong here.",
     ),
     FindingKind.CLASS_TOO_SMALL: FindingWords(
         "Classes with few images",
         "Small classes",
         "small class",
-        "Results for these classes are unreliable. Add images, or merge the class with another.",
+        "Results for these classes are unreliable.",
+        "Add images, or merge the class with another.",
     ),
     FindingKind.CLASS_IMBALANCE: FindingWords(
         "Classes of very different size",

@@ -110,7 +110,9 @@ function create(root) {
     words.title = item.hint
     const acts = element('div', 'acts')
     acts.append(...actions(item))
-    made.append(words, acts)
+    made.append(words)
+    if (item.remedy) made.append(element('p', 'remedy', item.remedy))
+    made.append(acts)
     return made
   }
 

@@ -39,7 +39,7 @@ def show(workspace: Workspace, choice: Choice, place: Place) -> None:
             _menu_or_note(Level.MODEL, "Model", choice.models, choice.model, choice.dataset)
         running.chip(workspace)
     if choice.problem:
-        problems.show(choice, choice.problem, place)
+        problems.show(workspace, choice, choice.problem, place)
 
 
 def tips(choice: Choice) -> dict[str, str]:

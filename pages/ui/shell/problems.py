@@ -12,13 +12,20 @@ from core.workflows.inventory import Level
 from core.workspace import Workspace
 from pages.ui import text
 from pages.ui.places import Place
+from pages.ui.shell import deleted
 from pages.ui.shell.choice import Choice, Problem, ProblemKind
 
 
-def show(choice: Choice, problem: Problem, place: Place) -> None:
+def show(workspace: Workspace, choice: Choice, problem: Problem, place: Place) -> None:
     """The sentence, and links to what was probably meant."""
     with st.container(key="context_problem", horizontal=True, vertical_alignment="center"):
-        st.warning(in_words(problem), icon=":material/link_off:", width="stretch")
+        asked = st.query_params.get(problem.level.value, "")
+        missing = problem.kind is ProblemKind.MISSING
+        binned = deleted.in_bin(workspace, problem.level, asked) if missing else None
+        if binned:
+            deleted.offer(workspace, binned)
+        else:
+            st.warning(in_words(problem), icon=":material/link_off:", width="stretch")
         meant, instead = problem.item, choice.at(problem.level) or choice.dataset
         if meant:
             _link(_place_for(meant.level, place), meant.name, {meant.level.value: meant.id})

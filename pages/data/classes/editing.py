@@ -1,0 +1,90 @@
+"""The classes of a dataset: verdicts, rename, merge, add, and the undo of the last change."""
+
+from collections.abc import Callable
+
+import streamlit as st
+
+from core.domain.datasets import Dataset, DatasetVersion
+from core.domain.keeping.people import Right
+from core.errors import TouchstoneError
+from core.workflows.data import edits, versions
+from core.workspace import Workspace
+from pages.data.classes import verdicts
+from pages.ui import errors, text
+from pages.ui.people import rights
+
+
+def show(workspace: Workspace, dataset: Dataset) -> None:
+    """Everything about the classes."""
+    verdicts.show(workspace, dataset)
+    with st.expander("Rename, merge or add classes", key="class_edits"):
+        for column, part in zip(
+            st.columns(3), (rename_class, merge_classes, add_class), strict=True
+        ):
+            with column:
+                part(workspace, dataset)
+    undo_button(workspace, dataset)
+
+
+def rename_class(workspace: Workspace, dataset: Dataset) -> None:
+    with st.form(f"rename_class_{dataset.id}", clear_on_submit=True):
+        st.markdown("**Rename a class**")
+        old = st.selectbox("Class", dataset.class_names, key=f"rename_from_{dataset.id}")
+        new = st.text_input("New name", key=f"rename_to_{dataset.id}", max_chars=200)
+        if st.form_submit_button("Rename", key="do_rename_class", **rights.only(Right.DATA)):
+            act(lambda: edits.rename_class(workspace, dataset.id, old, new))
+
+
+def merge_classes(workspace: Workspace, dataset: Dataset) -> None:
+    with st.form(f"merge_classes_{dataset.id}", clear_on_submit=True):
+        st.markdown("**Merge classes**")
+        wanted = st.multiselect(
+            "Classes",
+            dataset.class_names,
+            key=f"merge_from_{dataset.id}",
+            help="Choose at least two. Their images get the same class.",
+        )
+        into = st.text_input(
+            "Name of the merged class",
+            key=f"merge_into_{dataset.id}",
+            max_chars=200,
+            help="One of these names, or a new one.",
+        )
+        if st.form_submit_button("Merge", key="do_merge_classes", **rights.only(Right.DATA)):
+            act(lambda: edits.merge_classes(workspace, dataset.id, wanted, into))
+
+
+def add_class(workspace: Workspace, dataset: Dataset) -> None:
+    with st.form(f"add_class_{dataset.id}", clear_on_submit=True):
+        st.markdown("**Add a class**")
+        name = st.text_input(
+            "Name",
+            key=f"add_name_{dataset.id}",
+            max_chars=200,
+            help="The class has no images until you relabel some.",
+        )
+        if st.form_submit_button("Add", key="do_add_class", **rights.only(Right.DATA)):
+            act(lambda: edits.add_class(workspace, dataset.id, name))
+
+
+def undo_button(workspace: Workspace, dataset: Dataset) -> None:
+    last = versions.next_undo(workspace, dataset.id)
+    if last and st.button(
+        f"Undo: {text.plain(last.summary)}",
+        type="tertiary",
+        icon=":material/undo:",
+        key="undo",
+        **rights.only(Right.DATA),
+    ):
+        act(lambda: edits.undo(workspace, dataset.id))
+
+
+def act(edit: Callable[[], DatasetVersion]) -> None:
+    """Apply an edit and show its summary, or why it is not possible."""
+    try:
+        made = edit()
+    except TouchstoneError as err:
+        errors.show(err)
+    else:
+        st.toast(text.plain(made.summary), icon=":material/check:")
+        st.rerun()
