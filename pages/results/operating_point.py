@@ -24,11 +24,7 @@ from core.workflows.results import thresholds
 from core.workflows.results.access import ResultsAccess, access_to_test
 from core.workflows.results.thresholds import Basis, Hidden, OnTest
 from core.workspace import Workspace
-from pages.results import (
-    threshold_costs,
-    threshold_goal,
-    threshold_link,
-)
+from pages.results import threshold_costs, threshold_goal, threshold_link
 from pages.ui import (
     context,
     counting,

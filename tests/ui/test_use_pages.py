@@ -41,7 +41,7 @@ def test_a_model_is_released_by_its_gate_and_restored_by_one_click(
     app = open_page(Place.MODELS, own)
     app.button(key=f"release_{model.id}").click().run()
     assert any("png show cracks" in warning.value for warning in app.warning)
-    assert app.text_input(key="reason").label == "Why release it nevertheless"
+    assert app.text_input(key=f"reason_{trained.model.id}").label == "Why release it nevertheless"
     registry.set_stage(own, model.id, ModelStage.RELEASED, "the line writes PNG only")
     app = open_page(Place.MODELS, own)
     assert any("released" in item.value for item in app.markdown)
