@@ -45,13 +45,15 @@ def show_plan(plan: ImportPlan, place: Path, zip_encoding: str) -> None:
         )
     with right:
         import_source.sample_images(plan, place, zip_encoding)
-    small = [name for name, count in counts.items() if count < 3]
+
+
+def _say_small_classes(plan: ImportPlan) -> None:
+    small = [name for name, count in plan.class_counts.items() if count < 3]
     if small:
         st.warning(
             f"Classes with too few images for a split: {text.plain(', '.join(small[:10]))}. "
             "Leave them out, or add images."
         )
-    widgets.skipped_files(plan.skipped, "would be skipped")
 
 
 def form(workspace: Workspace) -> None:
@@ -129,10 +131,9 @@ def review(
             )
             import_rules.show_decisions(plan)
         refuse_empty_import(Path(source.shown).name, plan)
-        show_plan(plan, source.place, rules.zip_encoding)
-        if rules.labels not in SHOWN_AT_ONCE:
-            with st.expander(f"Preview of {text.count(len(plan.preview), 'file name')}"):
-                import_rules.preview_table(plan.preview)
+        _say_small_classes(plan)
+        widgets.skipped_files(plan.skipped, "would be skipped")
+    # Why before the pictures: with many classes the button was out of sight.
     with st.container():
         if into is None:
             rules = replace(rules, ok_classes=_ok_classes(plan))
@@ -159,6 +160,10 @@ def review(
             except TouchstoneError as err:
                 with problem:
                     errors.show(_renamed(err, source))
+    show_plan(plan, source.place, rules.zip_encoding)
+    if rules.labels not in SHOWN_AT_ONCE:
+        with st.expander(f"Preview of {text.count(len(plan.preview), 'file name')}"):
+            import_rules.preview_table(plan.preview)
 
 
 def _left_out(plan: ImportPlan) -> tuple[str, ...]:
@@ -284,8 +289,10 @@ def progress(workspace: Workspace, subject_id: str) -> None:
         ):
             jobs.stop(workspace, job.id)
 
-    with st.container(border=True):
-        job = widgets.follow(workspace, subject_id, draw, every_s=0.7)
+    job = jobs.latest(workspace, subject_id)
+    if job is None or job.status is not JobStatus.COMPLETED:  # else a frame around nothing
+        with st.container(border=True):
+            job = widgets.follow(workspace, subject_id, draw, every_s=0.7)
     if job is None:
         st.warning("There is no such import.")
     elif job.status is JobStatus.COMPLETED:

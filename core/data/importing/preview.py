@@ -4,7 +4,7 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
-from PIL import Image
+from PIL import Image, ImageOps
 
 from core.data.importing.archives import open_archive
 from core.data.importing.walk import source_roots
@@ -84,11 +84,14 @@ def _small(
         image = read_image(source, levels=levels, draft_px=2 * PREVIEW_PX)
     except UnreadableImageError:
         return None
-    image.thumbnail((PREVIEW_PX, PREVIEW_PX), Image.Resampling.BICUBIC)
     if square:
+        # Why enlarged: a square of mostly nothing shows a small image at half of its size.
+        image = ImageOps.contain(image, (PREVIEW_PX, PREVIEW_PX), Image.Resampling.BICUBIC)
         canvas = Image.new("RGBA", (PREVIEW_PX, PREVIEW_PX))
         canvas.paste(image, ((PREVIEW_PX - image.width) // 2, (PREVIEW_PX - image.height) // 2))
         image = canvas
+    else:
+        image.thumbnail((PREVIEW_PX, PREVIEW_PX), Image.Resampling.BICUBIC)
     buffer = io.BytesIO()
     image.save(buffer, "PNG")
     return buffer.getvalue()
