@@ -91,7 +91,7 @@ def _said(basis: Basis, choice: ThresholdChoice, promise: Guarantee, on_test: On
             Place.TEST_PLANNER,
             label="Plan how many parts you need",
             icon=":material/checklist:",
-            query_params={"plan_escape": f"{100 * promise.max_escape:.12g}"},
+            query_params={"plan_escape": text.exact(round(100 * promise.max_escape, 10))},
         )
         return
     share = promise.automatic

@@ -46,7 +46,8 @@ def _expected(workspace: Workspace, threshold: float, *subsets: Subset) -> list[
         thresholds.load_basis(workspace, "new", subset).outcome(single_threshold(threshold))
         for subset in subsets
     ]
-    return [[[f"{n:,}" for n in row] for row in (item.ok, item.nok)] for item in found]
+    # One threshold sends nothing to review: the matrix has no column for it.
+    return [[[f"{row[0]:,}", f"{row[2]:,}"] for row in (item.ok, item.nok)] for item in found]
 
 
 def test_the_threshold_slider_moves_matrix_and_rates_together(
@@ -80,11 +81,11 @@ def test_the_threshold_slider_moves_matrix_and_rates_together(
     expect(exact).to_have_value(f"{100 * threshold_form.STOPS[63]:.6g}")
     settled(page)
     alarm = page.locator(".st-key-false_validation button")
-    expect(alarm).to_contain_text(f"({expected[0][0][2]})")
+    expect(alarm).to_contain_text(f"({expected[0][0][1]})")
 
     alarm.click()
     expect(page.get_by_role("heading", name="False rejects on validation")).to_be_visible()
-    expect(page.locator(".ts-images .tile")).to_have_count(min(24, int(expected[0][0][2])))
+    expect(page.locator(".ts-images .tile")).to_have_count(min(24, int(expected[0][0][1])))
     # Between the verdict and the tabs was an empty band of the height of what saving adds.
     gap, before = _gap_and_tabs(page)
     assert gap < 40
