@@ -7,7 +7,7 @@ import streamlit as st
 from core.evaluation.decisions.guarantee import Guarantee, Verification, verify
 from core.evaluation.decisions.outcome import Outcome
 from core.evaluation.decisions.rule import point_in_words
-from core.words import exact_percent, percent_at_most
+from core.words import exact, exact_percent, percent_at_most
 from core.workflows.results import thresholds
 from core.workflows.results.safer_threshold import safer
 from core.workflows.results.thresholds import Basis, OnTest, ThresholdChoice, ThresholdGoal
@@ -91,7 +91,7 @@ def _said(basis: Basis, choice: ThresholdChoice, promise: Guarantee, on_test: On
             Place.TEST_PLANNER,
             label="Plan how many parts you need",
             icon=":material/checklist:",
-            query_params={"plan_escape": text.exact(round(100 * promise.max_escape, 10))},
+            query_params={"plan_escape": exact(round(100 * promise.max_escape, 10))},
         )
         return
     share = promise.automatic
