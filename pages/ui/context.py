@@ -52,6 +52,11 @@ def open_split(split_id: str) -> None:
     st.query_params.from_dict({"dataset": item.id if item else "", "split": split_id})
 
 
+def forget() -> None:
+    """Open next what a first visit would open, not what was used last."""
+    st.session_state.pop(_LAST, None)
+
+
 def current() -> Choice:
     """What the frame found to be open in this run."""
     choice: Choice = st.session_state[_OPEN]

@@ -7,12 +7,11 @@ from core.domain.keeping.bin import KEPT_DAYS, BinKind, Binned
 from core.errors import NotFoundError
 from core.workflows.keeping import bin as bins
 from core.workspace import Workspace
-from pages.ui import text
+from pages.ui import context, text
 from pages.ui.people import rights
 from pages.ui.places import Place
 
 _JUST = "just_deleted"
-_LAST = "context_last"
 
 
 def leave(item: Binned, place: Place) -> None:
@@ -25,7 +24,7 @@ def leave(item: Binned, place: Place) -> None:
     st.session_state[_JUST] = (item, place)
     if item.kind is BinKind.DATASET:
         # Why: its models stay, without a dataset; one of them would be open beside another dataset.
-        st.session_state.pop(_LAST, None)
+        context.forget()
     st.switch_page(place, query_params={})
 
 
