@@ -1,10 +1,13 @@
 """Checkpoints that stay: weights of single epochs, of which models can be made. Without torch."""
 
 import hashlib
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
 from safetensors.numpy import load, save
 
 from core.domain.configs.train import TrainConfig
@@ -15,6 +18,8 @@ from core.models.bundle import Tensors
 
 _ENDING = ".weights"
 _SHA_BYTES = 32
+# A file without it was written by an earlier version, which stored kernels as they lay in memory.
+_ROW_ORDER = {"order": "rows"}
 
 
 @dataclass(frozen=True)
@@ -60,7 +65,8 @@ class KeptEpochs:
         return self.folder / f"{checkpoint.key}{_ENDING}"
 
     def _write(self, kind: CheckpointKind, epoch: int, weights: Tensors) -> None:
-        content = save(weights)
+        # Why: the library writes the memory of an array, whatever order its axes have in it.
+        content = save({name: np.asarray(v, order="C") for name, v in weights.items()}, _ROW_ORDER)
         target = self._path(Checkpoint(kind, epoch, 0, 0.0))
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -95,8 +101,16 @@ def kept_checkpoints(folder: Path) -> list[Checkpoint]:
     return sorted(found, key=lambda checkpoint: (checkpoint.epoch, checkpoint.kind))
 
 
-def read_checkpoint(folder: Path, key: str) -> tuple[Checkpoint, Tensors]:
+def read_checkpoint(
+    folder: Path, key: str, pretrained: Callable[[], Tensors]
+) -> tuple[Checkpoint, Tensors]:
     """A kept checkpoint and its weights.
+
+    Args:
+        folder: of the run.
+        key: of the checkpoint.
+        pretrained: the weights of the network before any training, by which the kernels that an
+            earlier version stored are put in order.
 
     Raises:
         NotFoundError: if there is none of this key.
@@ -110,7 +124,38 @@ def read_checkpoint(folder: Path, key: str) -> tuple[Checkpoint, Tensors]:
                     f"The checkpoint of epoch {checkpoint.epoch + 1} is damaged.",
                     "Choose another one.",
                 )
-            return checkpoint, load(content[_SHA_BYTES:])
+            weights = load(content[_SHA_BYTES:])
+            if not _is_in_row_order(content[_SHA_BYTES:]):
+                weights = _in_row_order(weights, pretrained())
+            return checkpoint, weights
     raise NotFoundError(
         f"The run keeps no checkpoint '{key}'.", "`touchstone runs show RUN` lists those it has."
     )
+
+
+def _is_in_row_order(content: bytes) -> bool:
+    length = int.from_bytes(content[:8], "little")
+    about = json.loads(content[8 : 8 + length]).get("__metadata__", {})
+    return all(about.get(name) == value for name, value in _ROW_ORDER.items())
+
+
+def _in_row_order(weights: Tensors, pretrained: Tensors) -> Tensors:
+    """Weights of a file whose kernels [O, I, H, W] may have been written as [O, H, W, I].
+
+    Training moves a kernel by far less than a wrong order of its axes does, so it is read in the
+    order in which it is nearer to the pretrained one.
+    """
+    ordered = dict(weights)
+    for name, stored in weights.items():
+        before = pretrained.get(name)
+        if stored.ndim != 4 or before is None or before.shape != stored.shape:
+            continue
+        outputs, inputs, height, width = stored.shape
+        turned = stored.reshape(outputs, height, width, inputs).transpose(0, 3, 1, 2)
+        if _distance(turned, before) < _distance(stored, before):
+            ordered[name] = np.ascontiguousarray(turned)
+    return ordered
+
+
+def _distance(one: NDArray[np.generic], other: NDArray[np.generic]) -> float:
+    return float(np.linalg.norm(one.astype(np.float32) - other.astype(np.float32)))

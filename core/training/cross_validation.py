@@ -39,7 +39,8 @@ T = TypeVar("T")
 class JudgedPoint:
     """A point of the path, and how it judged each image without having seen its group.
 
-    `confidences` [N, C] sum to 1; `losses` [N] is NaN where the class was never seen.
+    `confidences` [N, C] sum to 1; `losses` [N] is NaN where the class was never seen. Both say
+    nothing of images in no fold.
     """
 
     point: PenaltyPoint
@@ -58,7 +59,9 @@ def penalty_path(task: HeadTask, *, on_step: OnStep) -> Iterator[PenaltyPoint]:
     return (judged.point for judged in judged_path(task, on_step=on_step))
 
 
-def judged_path(task: HeadTask, *, on_step: OnStep) -> Iterator[JudgedPoint]:
+def judged_path(
+    task: HeadTask, *, on_step: OnStep, folds: Sequence[Indices] | None = None
+) -> Iterator[JudgedPoint]:
     """Cross-validated log loss for one penalty after the other, from strong to weak.
 
     The folds keep groups together. The path ends once the loss keeps rising, and is extended to
@@ -68,8 +71,10 @@ def judged_path(task: HeadTask, *, on_step: OnStep) -> Iterator[JudgedPoint]:
     Args:
         task: the training images.
         on_step: as of `fit_head`.
+        folds: the rows that are judged together, each by heads of all others; None: `group_folds`.
+            Rows in no fold are learned from in every one.
     """
-    folds = group_folds(task)
+    folds = group_folds(task) if folds is None else folds
     if not folds:
         return
     with one_thread():
@@ -79,12 +84,15 @@ def judged_path(task: HeadTask, *, on_step: OnStep) -> Iterator[JudgedPoint]:
             yield from curve.upward()
 
 
-def judged_at(task: HeadTask, penalty: float, *, on_step: OnStep) -> JudgedPoint | None:
+def judged_at(
+    task: HeadTask, penalty: float, *, on_step: OnStep, folds: Sequence[Indices] | None = None
+) -> JudgedPoint | None:
     """How models with one penalty judge each image without its group; None without folds.
 
-    Features are standardized over all images of the task, which needs no label of theirs.
+    Features are standardized over all images of the task, which needs no label of theirs. `folds`
+    as of `judged_path`.
     """
-    folds = group_folds(task)
+    folds = group_folds(task) if folds is None else folds
     if not folds:
         return None
     with one_thread():

@@ -26,7 +26,7 @@ _FORMER_STEPS = {
     "patience",
     "momentum",
 }
-_OF_QUICK = {"refit", "head"}
+_OF_QUICK = {"head"}
 # What runs of earlier versions did not have: listed where it is on.
 _LATER = {"unfamiliar_rate", "head"}
 _OF_STAGED = {"stored_versions"}
@@ -123,7 +123,7 @@ def acting_settings(
         names -= _OF_STEPS
     names -= set() if train.checkpoint_interval else {"checkpoint_limit"}
     if recipe_is_trained(train.recipe) and not train.start_from_head:
-        names -= {"penalty", "detail"}
+        names -= {"penalty", "detail", "refit"}
     return names if augment.probability > 0 else names - _CHANGES
 
 
@@ -137,7 +137,7 @@ def acted_on(run: TrainingRun, *, has_epochs: bool) -> list[tuple[Setting, Value
     if run.preprocess.levels is None:
         names -= set(LEVEL_SETTINGS)
     later = (_FINE_TUNING - _ALWAYS - _FORMER_STEPS - _SOLVED) | _LATER_CHANGES | _LATER
-    later |= {"detail"} if recipe_is_trained(run.train.recipe) else set()
+    later |= {"detail", "refit"} if recipe_is_trained(run.train.recipe) else set()
     names -= {
         item.name
         for config in (run.train, run.augment)

@@ -307,8 +307,8 @@ class LearningConfig:
     refit: bool = setting(
         True,
         "Refit with validation",
-        "For quick and good_only: fit the model on training and validation images together. "
-        "Validation results are then cross-validated.",
+        "Fit what is solved, such as the last layer, on training and validation images together, "
+        "also at the end of a training. Validation results are then cross-validated.",
         group=SettingGroup.LAST_LAYER,
     )
     start_model: str = setting(

@@ -30,6 +30,7 @@ from core.training.loop.ranks import Ranks
 from core.training.loop.setup import Setup, repeat_exactly
 from core.training.loop.state import FitState, has_epochs_left, kept_weights, new_state
 from core.training.stages import stage_parameters, stages_to_store
+from core.worker.features import pretrained
 from core.worker.session import JobSession, StopRequested
 from core.worker.training.data import TrainingData
 from core.worker.training.group import processes_of, together
@@ -167,7 +168,9 @@ def of_checkpoint(session: JobSession, material: TrainingData, key: str) -> Trai
         TrainingError: if its file is damaged.
     """
     folder = session.workspace.kept_epochs(material.run.id)
-    checkpoint, tensors = read_checkpoint(folder, key)
+    checkpoint, tensors = read_checkpoint(
+        folder, key, lambda: pretrained(session, material.network).tensors
+    )
     session.report(Phase.LOADING_NETWORK, 0, 0)
     head = head_name(build_network(material.network.name, material.class_count))
     can_go_on = session.job.payload.get("run_was") != JobStatus.COMPLETED
@@ -195,6 +198,7 @@ def _finished(
         {s: predictor.probabilities_of_features(rows) for s, rows in features.items()},
         stopped_at=stopped_at,
         detail=detail,
+        features=features,
         unfamiliar=unfamiliar_by(
             material,
             material.subsets[Subset.TRAIN],

@@ -323,13 +323,17 @@ def compared_rows(data: TrainingData) -> NDArray[np.intp]:
     return np.concatenate([subsets[Subset.TRAIN], subsets[Subset.VALIDATION]])
 
 
-def head_task(data: TrainingData, features: NDArray[np.float32]) -> HeadTask:
-    """All images of a run as a task for its head."""
+def head_task(
+    data: TrainingData,
+    features: NDArray[np.float32],
+    rows: NDArray[np.intp] | slice = slice(None),
+) -> HeadTask:
+    """Images of a run, by default all, as a task for its head; the features are of them alone."""
     config = data.run.train
     return HeadTask(
         features,
-        data.targets,
-        data.groups,
+        data.targets[rows],
+        data.groups[rows],
         data.class_count,
         config.class_weights,
         config.label_smoothing,

@@ -2,7 +2,8 @@
 
 import hashlib
 import shutil
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -37,6 +38,7 @@ class TrainedModel:
     `stopped_at`: the best epoch so far, from 0, of a run that was ended before its last one.
     `checkpoint`: the epoch, from 0, of which the model was made after the run had ended.
     `detail`: what its features are made from; `hidden_layer`: its head has one.
+    `features`: of a trained network, those of the images of each subset [n, D].
     `unfamiliar`: what tells unfamiliar images, or None.
     `detector`: what a model knows that has only seen good images; `class_names` [C] and `targets`
     [N] are then its own, else those of the dataset.
@@ -50,6 +52,7 @@ class TrainedModel:
     checkpoint: int | None = None
     detail: Detail = Detail.WHOLE
     hidden_layer: bool = False
+    features: Mapping[Subset, NDArray[np.float32]] = field(default_factory=dict)
     unfamiliar: Unfamiliar | None = None
     detector: Detector | None = None
     class_names: tuple[str, ...] = ()

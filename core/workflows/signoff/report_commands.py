@@ -296,7 +296,8 @@ def _split(split: Split, name: str, *, seal: bool) -> list[str]:
 def _training(run: TrainingRun | None, split: Split, name: str, *, has_epochs: bool) -> list[str]:
     if run is None:
         return [_remark("How the model was trained is not stored any more: its run was deleted.")]
-    train = replace(run.train, refit=False) if has_epochs else run.train
+    in_steps = has_epochs and run.train.recipe is Recipe.QUICK  # of an earlier version
+    train = replace(run.train, refit=False) if in_steps else run.train
     sizes = {network.name: network.image_size_px for network in NETWORKS}
     # Why: of a network that was brought, the size is said; its file may not be here any more.
     pixels = PreprocessConfig(image_size_px=sizes.get(train.network, 224))

@@ -260,7 +260,7 @@ def training_section(workspace: Workspace, material: ReportMaterial) -> Training
             Fact("Network", f"{network_in_words(run.train.network)}, pretrained"),
             Fact("Recipe", f"{recipe.value}: {_recipe_in_words(recipe)}"),
             *(_epochs(len(curve), best) if curve else _solved(run, path, trials, heads)),
-            *(_start(record) if material.model.validation_cross_validated and curve else ()),
+            *(_ending(record) if material.model.validation_cross_validated and curve else ()),
             Fact("Duration", f"{duration(took_s)}{of_all}"),
             Fact("Device", (job.device if job else None) or "not recorded"),
             Fact("Attempts", f"{attempts}"),
@@ -348,10 +348,10 @@ def _epochs(count: int, best: EpochMetrics | None) -> tuple[Fact, ...]:
     return (Fact("Epochs", number(count) + (f", best {best.epoch}" if best else "")),)
 
 
-def _start(record: Mapping[str, Any]) -> tuple[Fact, ...]:
-    """That a run ended with the model it started from; nothing for runs that made another."""
+def _ending(record: Mapping[str, Any]) -> tuple[Fact, ...]:
+    """What a run with epochs ended with: what quick makes, or a last layer solved anew."""
     if not record.get("start_kept"):
-        return ()
+        return (Fact("Refitted", "last layer, on training and validation images"),)
     before, after = (decimal(record[f"{name}_log_loss"]) for name in ("start", "trained"))
     return (
         Fact(

@@ -166,12 +166,14 @@ def _detail_in_words(run: TrainingRun, trials: Sequence[DetailTrial]) -> Iterato
 
 
 def _kept_in_words(run: TrainingRun, record: RunRecord) -> Iterator[tuple[str, str]]:
-    """That a run ended with what quick makes, and by how much training was better or worse."""
+    """What a run with epochs did at its end, and by how much training was better or worse."""
     computed_on = record.computed_on
     if computed_on.get("start_kept"):
         detail = chosen_detail(run.train, record.trials).value
         before, after = (decimal(computed_on[f"{n}_log_loss"]) for n in ("start", "trained"))
         yield "kept", f"the model of quick ({detail}): log loss {before}, trained {after}"
+    elif penalty := computed_on.get("refit_penalty"):
+        yield "refitted", f"its last layer, on training and validation images, penalty {penalty:g}"
 
 
 def _last_layer_in_words(

@@ -2,11 +2,13 @@
 
 from dataclasses import replace
 
+import numpy as np
+
 from core.domain.configs.choices import Detail, DetailChoice, Recipe
 from core.domain.configs.train import recipe_defaults
 from core.domain.datasets import Orientation
 from core.domain.jobs import JobKind, JobStatus
-from core.models.bundle import read_card
+from core.models.bundle import read_card, read_tensors
 from core.store import jobs as job_rows
 from core.store import runs as run_rows
 from core.store.database import connect, transaction
@@ -35,16 +37,11 @@ def test_a_run_may_end_with_a_level_on_which_it_did_not_train(trained, tmp_path,
         learning_rate=1e-7,
         device="cpu",
     )
-    lane = lane_lock(copy, JobKind.TRAIN.lane)  # held, so that no worker takes the run
-    with monkeypatch.context() as patch, lane.acquire():
-        pixels = trained.run.run.preprocess
-        view = runs.start_training(copy, trained.dataset.id, config, preprocess=pixels)
-        assert view.run.train.detail is DetailChoice.AUTO_TURNED
+    with monkeypatch.context() as patch:
         patch.setattr(Gain, "pays", lambda _, *, slower: slower)
         patch.setattr(Gain, "is_proven", False)
-        with connect(copy) as db:
-            job = job_rows.claim(db, JobKind.TRAIN.lane, owner="me", now=2.0)
-        training_job.run(JobSession(copy, job, "me"))
+        view = _trained_here(copy, trained, config)
+    assert view.run.train.detail is DetailChoice.AUTO_TURNED
     with connect(copy) as db:
         record = run_rows.record_of(db, view.run.id)
     assert (record["trained_detail"], record["start_kept"]) == ("whole", True)
@@ -62,3 +59,51 @@ def test_a_run_may_end_with_a_level_on_which_it_did_not_train(trained, tmp_path,
     assert made.status is JobStatus.COMPLETED, made.error
     kept = models.find_model(copy, str(made.result["model_id"]))
     assert read_card(models.exported_bundle(copy, kept)).detail is Detail.WHOLE
+    # Its kernels lay in memory in another order while it was trained: all but as they began.
+    began, ended = (read_tensors(models.exported_bundle(copy, made)) for made in (model, kept))
+    for name in (name for name, values in began.items() if values.ndim == 4):
+        assert np.allclose(began[name], ended[name], atol=1e-3), name
+
+
+def test_a_trained_network_gets_a_last_layer_that_knows_the_validation_images(
+    trained, tmp_path, monkeypatch
+):
+    # Its own was far behind quick in rare classes: macro recall .449 against .644 on test images.
+    copy = copy_of(trained.workspace, tmp_path / "copy")
+    config = replace(
+        recipe_defaults(Recipe.FULL, QUICK.network),
+        detail=DetailChoice.STAGES,
+        epochs=2,
+        checkpoint_ends=True,
+        device="cpu",
+    )
+    own_is_better, training_paid = False, True
+    answers = iter([own_is_better, training_paid])
+    monkeypatch.setattr(Gain, "is_proven", property(lambda _: next(answers)))
+    view = _trained_here(copy, trained, config)
+    assert next(answers, None) is None
+    final = models.find_model(copy, view.models[0])
+    assert final.validation_cross_validated
+    made = jobs.wait(copy, checkpoints.make_model(copy, view.run.id, "best").id, on_change=print)
+    best = models.find_model(copy, str(made.result["model_id"]))
+    assert not best.validation_cross_validated
+    card = read_card(models.exported_bundle(copy, final))
+    now, before = (read_tensors(models.exported_bundle(copy, model)) for model in (final, best))
+    changed = {name for name in before if not np.array_equal(before[name], now[name])}
+    assert changed == {f"{card.head}.weight", f"{card.head}.bias"}
+    record = run_record.run_record(copy, view)
+    assert record.computed_on["weights_sha256"] == record.models[0].weights_sha256
+    words = dict(run_record.facts_in_words(view, record))["refitted"]
+    assert words.startswith("its last layer, on training and validation images, penalty ")
+
+
+def _trained_here(copy, trained, config):
+    """A run, trained in this process."""
+    lane = lane_lock(copy, JobKind.TRAIN.lane)  # held, so that no worker takes the run
+    with lane.acquire():
+        pixels = trained.run.run.preprocess
+        view = runs.start_training(copy, trained.dataset.id, config, preprocess=pixels)
+        with connect(copy) as db:
+            job = job_rows.claim(db, JobKind.TRAIN.lane, owner="me", now=2.0)
+        training_job.run(JobSession(copy, job, "me"))
+    return runs.find_run(copy, view.run.id)
