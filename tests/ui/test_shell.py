@@ -1,5 +1,6 @@
 """What is open on every page: the context bar, the doors, the steps, and links that are wrong."""
 
+import time
 from collections.abc import Callable
 from urllib.parse import parse_qs
 
@@ -7,10 +8,11 @@ import pytest
 from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Selectbox
 
-from core.domain.jobs import JobKind
+from core.domain.jobs import JobKind, Phase, Progress
 from core.exposure import EXPOSED_VARIABLE
 from core.store import jobs as job_rows
 from core.store.database import connect
+from core.worker.launcher import lane_lock
 from core.workflows.data import datasets
 from core.workflows.inventory import Inventory, Item, Level
 from core.workspace import Workspace
@@ -305,6 +307,38 @@ def test_running_jobs_are_in_the_bar_of_every_page_and_can_be_stopped_there(
     assert len(stops) == 2
     stops[0].click().run()
     assert len([b for b in app.button if b.key and b.key.startswith("stop_")]) == 1
+
+
+def test_a_page_and_the_bar_do_not_show_two_moments_of_one_job(
+    open_page: OpenPage, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # "Import 41%" stood in the bar above "Reading images · 43%".
+    monkeypatch.setattr("core.worker.launcher.start_worker", lambda *_: None)
+    with connect(workspace) as db:
+        job_rows.enqueue(db, JobKind.IMPORT, "ds-new", {"name": "New"}, now=time.time())
+        job = job_rows.claim(db, JobKind.IMPORT.lane, owner="worker", now=time.time())
+        assert job is not None
+        job_rows.report(
+            db,
+            job.id,
+            owner="worker",
+            phase=Phase.READING,
+            done=41,
+            total=100,
+            progress=Progress(0.41),
+            now=time.time(),
+        )
+
+    def shown(app: AppTest) -> tuple[str, int]:
+        """The words of the chip, and how many bars there are."""
+        assert not app.exception
+        chip = next(p for p in app.get("popover") if p.proto.id.endswith("running_jobs"))
+        return chip.proto.popover.label, len(app.get("progress"))
+
+    with lane_lock(workspace, JobKind.IMPORT.lane).acquire():  # else the job counts as lost
+        assert shown(open_page(Place.MODELS, workspace)) == ("Import 41%", 1)
+        assert shown(open_page(Place.HOME, workspace)) == ("Import", 1)
+        assert shown(open_page(Place.IMPORT, workspace, **{"import": "ds-new"})) == ("Import", 1)
 
 
 def test_steps_say_what_is_done_what_is_next_and_what_is_missing(

@@ -37,7 +37,7 @@ def show(workspace: Workspace, choice: Choice, place: Place) -> None:
             _folded(choice, choice.dataset)
         if choice.dataset or choice.models:
             _menu_or_note(Level.MODEL, "Model", choice.models, choice.model, choice.dataset)
-        running.chip(workspace)
+        running.chip(workspace, place)
     if choice.problem:
         problems.show(workspace, choice, choice.problem, place)
 
