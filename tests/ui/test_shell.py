@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from urllib.parse import parse_qs
 
 import pytest
@@ -307,6 +308,50 @@ def test_running_jobs_are_in_the_bar_of_every_page_and_can_be_stopped_there(
     assert len(stops) == 2
     stops[0].click().run()
     assert len([b for b in app.button if b.key and b.key.startswith("stop_")]) == 1
+
+
+def test_on_import_the_bar_names_the_dataset_that_gets_the_images(
+    open_page: OpenPage, trained: Trained, two: Workspace, tmp_path: Path
+) -> None:
+    # The bar named the dataset that was open before, and the steps said that its images are here.
+    workspace = copy_of(two, tmp_path / "copy")
+    with connect(workspace) as db:
+        job_rows.enqueue(db, JobKind.IMPORT, "ds-new", {"name": "Bolts", "into": None}, now=1.0)
+        to_marks = {"name": "Marks", "into": trained.dataset.id}
+        job_rows.enqueue(db, JobKind.IMPORT, "add-1", to_marks, now=2.0)
+
+    def steps(app: AppTest) -> list[str]:
+        return [link.value for link in app.main.get("page_link") if ":gray[, " in link.value]
+
+    app = open_page(Place.IMPORT, workspace, model=trained.model.id)
+    assert not app.exception
+    assert (_menus(app), _menu(app, "dataset").placeholder) == (
+        {"context_dataset": None},
+        "New dataset",
+    )
+    assert steps(app) == []
+    assert all(link["model"] == [trained.model.id] for link in _links(app)[-len(MENU) :])
+    # The bar follows the form, and the form the bar.
+    app.selectbox(key="into").set_value(trained.dataset.id).run()
+    assert _menus(app)["context_dataset"] == "Marks"
+    assert steps(app)
+    _menu(app, "dataset").set_value(SPARE[0]).run()
+    assert (app.selectbox(key="into").value, _menus(app)["context_dataset"]) == (SPARE[0], "Spare")
+    app.selectbox(key="into").set_value("").run()
+    assert _menus(app)["context_dataset"] is None
+
+    for link, shown in (
+        ({"into": trained.dataset.id}, "Marks"),
+        ({"into": trained.dataset.id, "model": SPARE[2], "split": SPARE[1]}, "Marks"),
+        ({"import": "add-1", "dataset": SPARE[0]}, "Marks"),
+        ({"import": "nothing", "dataset": SPARE[0]}, "Spare"),
+        ({"import": "ds-new", "dataset": SPARE[0]}, None),
+    ):
+        app = open_page(Place.IMPORT, workspace, **link)
+        assert not app.exception
+        assert not any("link" in item.value for item in app.warning)
+        assert _menus(app)["context_dataset"] == shown
+    assert _menu(app, "dataset").placeholder == "Bolts"
 
 
 def test_a_page_and_the_bar_do_not_show_two_moments_of_one_job(
