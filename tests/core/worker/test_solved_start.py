@@ -5,7 +5,7 @@ from dataclasses import replace
 from core.domain.configs.choices import Detail, DetailChoice, Recipe
 from core.domain.configs.train import recipe_defaults
 from core.domain.datasets import Orientation
-from core.domain.jobs import JobKind, JobStatus
+from core.domain.jobs import JobKind, JobStatus, Phase
 from core.models.bundle import read_card
 from core.store import jobs as job_rows
 from core.store import runs as run_rows
@@ -44,7 +44,12 @@ def test_a_run_may_end_with_a_level_on_which_it_did_not_train(trained, tmp_path,
         patch.setattr(Gain, "is_proven", False)
         with connect(copy) as db:
             job = job_rows.claim(db, JobKind.TRAIN.lane, owner="me", now=2.0)
-        training_job.run(JobSession(copy, job, "me"))
+        session = JobSession(copy, job, "me")
+        training_job.run(session)
+    # The evaluation of epoch -1 was still called "Fitting the model".
+    phases = list(session.times())
+    assert phases.index(Phase.FITTING) + 1 == phases.index(Phase.EVALUATING_START)
+    assert phases.index(Phase.EVALUATING_START) + 1 == phases.index(Phase.TRAINING)
     with connect(copy) as db:
         record = run_rows.record_of(db, view.run.id)
     assert (record["trained_detail"], record["start_kept"]) == ("whole", True)
