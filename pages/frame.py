@@ -9,7 +9,7 @@ from core.workflows.inventory import inventory
 from pages.ui import components, context, errors, state
 from pages.ui.people import session
 from pages.ui.places import MENU, Place, door_of
-from pages.ui.shell import bar, deleted, doors, missing, problems, signed_in
+from pages.ui.shell import bar, deleted, doors, importing, missing, problems, signed_in
 from pages.ui.viewer import dialog
 
 ASSETS = Path(__file__).parent / "ui" / "assets"
@@ -40,7 +40,9 @@ asked = missing.asked_for(place)
 st.set_page_config(page_title=f"{page.title if asked is None else 'Page not found'} · Touchstone")
 
 with errors.shown():
-    choice = context.read(inventory(state.workspace()), place)
+    known = inventory(state.workspace())
+    subject = importing.subject(state.workspace(), known, place)
+    choice = context.read(known, place, subject)
     bar.follow_pick(choice, place)
     doors.show(choice, place)
     signed_in.show(state.workspace())

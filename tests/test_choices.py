@@ -13,6 +13,7 @@ TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in FILES}
 PARTIAL = {
     "_EXPORTED": "a plain copy is downloaded, not exported",
     "METHODS": "a split that comes with the images is made by the import, not by the form",
+    "_PLAIN": "the words of other troubles name no file that only an administrator changes",
     "_PLACES": "findings of other kinds stay in the order in which they were found",
     "STATUS_WORDS": "an absent image is not listed, so it needs no word",
 }

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import assert_never
 
 from core.domain.ids import json_digest
 
@@ -25,6 +26,35 @@ class FindingKind(StrEnum):
     def is_statistic(self) -> bool:
         """Whether it says something about the dataset that no answer settles."""
         return self in (FindingKind.CLASS_TOO_SMALL, FindingKind.CLASS_IMBALANCE)
+
+    @property
+    def words(self) -> str:
+        """What one of them is called; pages, record and command line say it so."""
+        match self:
+            case FindingKind.SUBSET_LEAK:
+                return "leak"
+            case FindingKind.LABEL_CONFLICT:
+                return "group of contradicting labels"
+            case FindingKind.FORMAT_LEAK:
+                return "revealing file property"
+            case FindingKind.SUSPECT_LABEL:
+                return "likely mislabeled image"
+            case FindingKind.EXACT_DUPLICATE:
+                return "group of identical files"
+            case FindingKind.NEAR_DUPLICATE:
+                return "group of look-alikes"
+            case FindingKind.UNREADABLE:
+                return "unreadable image"
+            case FindingKind.OUTLIER:
+                return "unusual image"
+            case FindingKind.UNFAMILIAR:
+                return "unfamiliar image"
+            case FindingKind.CLASS_TOO_SMALL:
+                return "small class"
+            case FindingKind.CLASS_IMBALANCE:
+                return "imbalance"
+            case _:
+                assert_never(self)
 
 
 class FindingStatus(StrEnum):

@@ -125,6 +125,7 @@ class Phase(StrEnum):
     COMPARING = "Comparing detail levels"
     FITTING = "Fitting the model"
     CROSS_VALIDATING = "Cross-validating"
+    EVALUATING_START = "Evaluating before training"
     TRAINING = "Training"
     TRIALS = "Trying settings"
     RATES = "Trying learning rates"

@@ -195,6 +195,19 @@ def find_finding(db: Database, finding_id: int) -> Finding:
     return _finding(rows[0])
 
 
+def findings_of_keys(db: Database, keys: Iterable[tuple[str, str]]) -> dict[str, Finding]:
+    """Finding key -> the finding of that key, for those of these (dataset id, key) that are there.
+
+    Why by dataset too: it has an index, the key has none.
+    """
+    rows = db.query(
+        f"{_FINDINGS} JOIN json_each(?) e ON f.dataset_id = e.value ->> 0"
+        " AND f.key = e.value ->> 1",
+        [json.dumps(sorted(set(keys)))],
+    )
+    return {row["key"]: _finding(row) for row in rows}
+
+
 def refresh_look_alikes(db: Database, dataset_id: str) -> None:
     """Bring the open findings of look-alikes in line with the answers of today.
 

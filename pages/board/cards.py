@@ -42,7 +42,8 @@ def card(entry: BoardEntry, *, is_first: bool) -> None:
         stage_bar(entry.stages)
         best = _best(workspace, root, entry, board.best_model_key(workspace, entry))
         if best is not None:
-            _best_line(best)
+            with st.container(key=f"best_{dataset.id}"):
+                _best_line(best)
         _next_step(entry, is_first=is_first)
 
 
@@ -119,7 +120,7 @@ def _segment(item: StageState, stages: DatasetStages) -> None:
 
 
 def _best_line(best: BestModel) -> None:
-    score = "" if best.val_macro_f1 is None else f"macro F1 {text.decimal(best.val_macro_f1)}"
+    score = "" if best.val_macro_f1 is None else f"macro F1\u00a0{text.decimal(best.val_macro_f1)}"
     state, icon = words.STANDINGS[best.standing], ":material/trophy:"
     if best.standing in (ModelStanding.PASSED, ModelStanding.BLOCKED, ModelStanding.VOID):
         # Why first: what the test said decides, whatever validation promised.

@@ -10,7 +10,7 @@ from core.workspace import Workspace
 from pages.ui import errors, state, text, widgets
 from pages.ui.people import rights
 from pages.ui.places import Place
-from pages.ui.shell.running import page_of
+from pages.ui.shell.running import is_on_page, page_of
 
 _EVERY_S = 2.0
 
@@ -35,6 +35,7 @@ def running_jobs(workspace: Workspace) -> None:
 
 
 def _job(workspace: Workspace, job: Job) -> None:
+    is_on_page(job)
     place, query = page_of(job)
     name = jobs.name_of(workspace, job)
     waiting = jobs.waiting_for(workspace, job)

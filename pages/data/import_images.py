@@ -28,6 +28,7 @@ from pages.ui.components import chart
 from pages.ui.figures import dataset_charts
 from pages.ui.people import rights
 from pages.ui.places import Place
+from pages.ui.shell import importing
 
 # Users try these rules out, so their result is shown next to them.
 SHOWN_AT_ONCE = (LabelSource.PATTERN, LabelSource.TABLE, LabelSource.FOLDER_LEVEL)
@@ -91,14 +92,14 @@ def choose_target(workspace: Workspace) -> Dataset | None:
     existing = {dataset.id: dataset for dataset in datasets.list_datasets(workspace)}
     if not existing:
         return None
-    wanted = st.query_params.get("into")
-    options = [None, *existing]
+    if st.session_state.get(importing.TARGET) not in ("", *existing):
+        wanted = st.query_params.get(importing.TARGET)
+        st.session_state[importing.TARGET] = wanted if wanted in existing else ""
     chosen = st.selectbox(
         "Add to",
-        options,
-        index=options.index(wanted) if wanted in existing else 0,
-        format_func=lambda key: existing[key].name if key else "New dataset",
-        key="into",
+        ["", *existing],
+        format_func=lambda key: existing[key].name if key else importing.NEW,
+        key=importing.TARGET,
         help="Adding makes a new version. Images that the dataset already has are left out.",
     )
     return existing[chosen] if chosen else None
@@ -228,7 +229,7 @@ def start(
         )
     for key in ("zip", "files_signature", "files_folder", "listing", "plans", "own_name"):
         st.session_state.pop(key, None)
-    st.query_params["import"] = job.subject_id
+    st.query_params[importing.JOB] = job.subject_id
     st.rerun()
 
 
@@ -301,7 +302,7 @@ def progress(workspace: Workspace, subject_id: str) -> None:
     elif not job.status.is_active:
         st.info("Nothing was stored.")
         if st.button("Back to the import form", icon=":material/arrow_back:"):
-            del st.query_params["import"]
+            del st.query_params[importing.JOB]
             st.rerun()
 
 
@@ -393,14 +394,14 @@ def _next_steps(dataset: Dataset) -> None:
         if st.button("View the images", icon=":material/photo_library:", key="to_pictures"):
             st.switch_page(Place.DATASETS, query_params={"dataset": dataset.id})
         if st.button("Import more images", icon=":material/upload:", key="more"):
-            del st.query_params["import"]
+            del st.query_params[importing.JOB]
             st.rerun()
 
 
 widgets.page_heading(
     Place.IMPORT, "Import labeled images. You see the result before anything is stored."
 )
-if st.query_params.get("import"):
-    progress(state.workspace(), st.query_params["import"])
+if st.query_params.get(importing.JOB):
+    progress(state.workspace(), st.query_params[importing.JOB])
 else:
     form(state.workspace())

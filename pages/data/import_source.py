@@ -83,7 +83,9 @@ def _folder() -> ImportSource | None:
         "folder",
         right=Right.DATA,
         placeholder="/data/parts",
-        help="The folder with your class folders, on the machine that runs Touchstone.",
+        help="The folder with your class folders, or a ZIP file of them, on the machine that runs "
+        "Touchstone.",
+        with_zips=True,
     )
     if not typed:
         return None

@@ -105,7 +105,7 @@ def contents(counts: dict[FindingKind, int], waiting: int, settled: int = 0) -> 
         return f"{settled:,} found, all settled." if settled else "Nothing was found."
     words = f"{settled:,} more settled." if settled else ""
     if len(counts) <= NAMED:
-        named = [text.count(n, FINDING_WORDS[kind].one) for kind, n in counts.items()]
+        named = [text.count(n, kind.words) for kind, n in counts.items()]
         rest = f"{settled:,} more settled" if settled else "nothing else was found"
         words = f"{joined(named)}; {rest}."
     hard = sum(n for kind, n in counts.items() if not kind.is_statistic) - waiting

@@ -29,7 +29,7 @@ from pages.ui.places import Place
 
 OPENING = (
     "The results become visible, and this is recorded for good. Where too few parts prove it, test "
-    "more; where it makes too many errors, train another model. Do not change criteria or "
+    "new parts; where it makes too many errors, train another model. Do not change criteria or "
     "thresholds to make it pass."
 )
 _ICONS = {

@@ -181,7 +181,8 @@ def _advice(remedy: Remedy) -> tuple[str, Place, str]:
     match remedy:
         case Remedy.MORE_PARTS:
             return (
-                "the rates keep their limits, but too few parts prove it. Test more parts.",
+                "the rates keep their limits, but too few parts prove it. Test new parts, none of "
+                "these, and fix their number beforehand.",
                 Place.TEST_PLANNER,
                 "Plan the test",
             )

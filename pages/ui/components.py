@@ -281,6 +281,7 @@ class FolderView:
         places: icon (a Material symbol), name and path of where one can begin.
         place: position of the place that is open; None: none is.
         folders: name of each, and why it cannot be opened, or "".
+        archives: the same of ZIP files.
         problem: why there are no folders; "" if there is no reason.
         notes: what is not shown.
     """
@@ -290,6 +291,7 @@ class FolderView:
     places: Sequence[tuple[str, str, str]]
     place: int | None
     folders: Sequence[tuple[str, str]]
+    archives: Sequence[tuple[str, str]]
     problem: str
     notes: Sequence[str]
 
@@ -302,7 +304,7 @@ def folder_view(
     Args:
         view: what is shown.
         key: of the widget; in `on_open`, `st.session_state[key].open` is what was opened ("trail",
-            "place" or "folder"), its position, and the number of the view.
+            "place", "folder" or "archive"), its position, and the number of the view.
         on_open: called after a click.
         on_use: called where somebody takes the open folder by key.
     """

@@ -3,13 +3,15 @@
 The frame reads it once in every run, before the page; pages ask here and never choose themselves.
 """
 
+from dataclasses import replace
+
 import streamlit as st
 
 from core.domain.datasets import Dataset
 from core.domain.models import Model
 from core.domain.splits import Split
 from core.workflows.data import datasets, splits
-from core.workflows.inventory import Inventory, Level
+from core.workflows.inventory import Inventory, Item, Level
 from core.workflows.use import models
 from core.workspace import Workspace
 from pages.ui.places import Place
@@ -63,14 +65,27 @@ def current() -> Choice:
     return choice
 
 
-def read(inventory: Inventory, place: Place) -> Choice:
-    """Find out what is open on a page, for `current` and for the next pages."""
+def read(inventory: Inventory, place: Place, subject: Item | str | None) -> Choice:
+    """Find out what is open on a page, for `current` and for the next pages.
+
+    `subject`: the dataset that the page is about, whatever its link says, or the name of one that
+    is not there yet; None: the link says.
+    """
     levels = list(Level) if place is Place.RUNS else [lv for lv in Level if lv is not Level.RUN]
     asked = {level: st.query_params[level] for level in levels if st.query_params.get(level)}
+    if isinstance(subject, Item):
+        asked = {level: i for level, i in asked.items() if _belongs(inventory.find(i), subject)}
+        asked[Level.DATASET] = subject.id
     last: dict[Level, str] = st.session_state.get(_LAST, {})
     choice = resolve(inventory, asked, last, free_model=place in _FREE_MODELS)
+    if isinstance(subject, str):
+        choice = replace(choice, coming=subject)
     st.session_state[_OPEN] = choice
     st.session_state[_LAST] = {
         level: item.id for level in levels if (item := choice.at(level)) is not None
     }
     return choice
+
+
+def _belongs(item: Item | None, dataset: Item) -> bool:
+    return item is not None and item.dataset_id == dataset.id

@@ -1,5 +1,9 @@
-"""The path of a folder on the server: typed, or chosen in a dialog that shows its folders."""
+"""The path of a folder on the server: typed, or chosen in a dialog that shows its folders.
 
+Where ZIP files may be used too, it shows these as well.
+"""
+
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import assert_never
@@ -7,7 +11,13 @@ from typing import assert_never
 import streamlit as st
 
 from core.data.folders.counting import FolderCounts
-from core.data.folders.listing import FolderListing, FolderProblem, FolderState, trail_of
+from core.data.folders.listing import (
+    FolderListing,
+    FolderProblem,
+    FolderState,
+    Subfolder,
+    trail_of,
+)
 from core.data.folders.places import FolderPlace, PlaceKind
 from core.data.folders.reading import FolderReading
 from core.domain.keeping.people import Right
@@ -27,6 +37,7 @@ class Browsing:
 
     Attributes:
         key: of the text field.
+        with_zips: whether ZIP files may be chosen too.
         places: where one can begin.
         reading: of the open folder.
         number: grows with each folder, so that a click on what is no longer shown does nothing.
@@ -34,6 +45,7 @@ class Browsing:
     """
 
     key: str
+    with_zips: bool
     places: list[FolderPlace]
     reading: FolderReading
     number: int = 0
@@ -41,7 +53,9 @@ class Browsing:
     listing: FolderListing | None = None
 
 
-def folder_field(label: str, key: str, *, right: Right, placeholder: str, help: str) -> str:
+def folder_field(
+    label: str, key: str, *, right: Right, placeholder: str, help: str, with_zips: bool = False
+) -> str:
     """A text field for the path of a folder, and a button that opens the dialog.
 
     Args:
@@ -50,6 +64,7 @@ def folder_field(label: str, key: str, *, right: Right, placeholder: str, help: 
         right: for what the folder is needed.
         placeholder: an example.
         help: its tooltip.
+        with_zips: whether it may be a ZIP file too.
 
     Returns:
         The path without outer blanks and quotes; a chosen one as it is. Empty, and the reason is
@@ -68,7 +83,7 @@ def folder_field(label: str, key: str, *, right: Right, placeholder: str, help: 
                 disabled=closed is not None,
             ),
         ):
-            _begin(key, typed)
+            _begin(key, typed, with_zips=with_zips)
     chosen: dict[str, str] = st.session_state.get(_CHOSEN, {})
     # Why: a folder may have a blank at the end of its name.
     entered = typed if typed == chosen.get(key) else typed.strip().strip('"').strip()
@@ -81,7 +96,7 @@ def folder_field(label: str, key: str, *, right: Right, placeholder: str, help: 
     return entered
 
 
-def _begin(key: str, typed: str) -> None:
+def _begin(key: str, typed: str, *, with_zips: bool) -> None:
     """Open the dialog at the folder in the field, else at the last one, else where one begins."""
     workspace = state.workspace()
     begun = folders.places_to_begin(workspace)
@@ -92,7 +107,7 @@ def _begin(key: str, typed: str) -> None:
             reading.listing()
         except TouchstoneError:  # outside, or on a drive that does not answer
             continue
-        st.session_state[_BROWSING] = Browsing(key, begun, reading)
+        st.session_state[_BROWSING] = Browsing(key, with_zips, begun, reading)
         _dialog()
         return
     raise PathNotAllowedError("No folder of the server can be opened.", "Enter its path instead.")
@@ -106,7 +121,7 @@ def _absolute(typed: str) -> Path | None:
     return path if path.is_absolute() else None
 
 
-@st.dialog("Choose a folder", width=800, icon=":material/folder_open:")
+@st.dialog("Browse the server", width=800, icon=":material/folder_open:")
 @errors.shown()
 def _dialog() -> None:
     browsing: Browsing = st.session_state[_BROWSING]
@@ -137,12 +152,18 @@ def _dialog() -> None:
 
 
 def _open() -> None:
-    """Open what was clicked: a part of the trail, a place, a folder; by its position."""
+    """Open what was clicked: a part of the trail, a place, a folder; by its position.
+
+    A ZIP file is taken at once: there is nothing in it to walk to.
+    """
     browsing: Browsing = st.session_state[_BROWSING]
     kind, position, number = st.session_state[_VIEW].open
     if number != browsing.number:
         return  # of a folder that is no longer shown
     path = _paths(browsing)[kind][position]
+    if kind == "archive":
+        _take(browsing, path)
+        return
     browsing.reading.stop()
     browsing.number += 1
     browsing.reading = folders.open_folder(state.workspace(), path)
@@ -154,7 +175,12 @@ def _paths(browsing: Browsing) -> dict[str, list[Path]]:
         "place": [place.path for place in browsing.places],
         "trail": list(_trail(browsing)),
         "folder": [folder.path for folder in listing.folders] if listing else [],
+        "archive": [archive.path for archive in _archives(browsing, listing)],
     }
+
+
+def _archives(browsing: Browsing, listing: FolderListing | None) -> tuple[Subfolder, ...]:
+    return listing.archives if listing and browsing.with_zips else ()
 
 
 def _trail(browsing: Browsing) -> tuple[Path, ...]:
@@ -168,10 +194,14 @@ def _use() -> None:
     listing = browsing.listing
     if listing is None or listing.problem is not None:
         return
+    _take(browsing, listing.path)
+
+
+def _take(browsing: Browsing, chosen: Path) -> None:
     browsing.reading.stop()
-    path = str(listing.path)
+    path = str(chosen)
     st.session_state[browsing.key] = path
-    st.session_state[_LAST] = listing.path
+    st.session_state[_LAST] = browsing.listing.path if browsing.listing else chosen
     st.session_state.setdefault(_CHOSEN, {})[browsing.key] = path
     browsing.is_over = True
 
@@ -186,12 +216,15 @@ def _shown(browsing: Browsing, listing: FolderListing | None, problem: str | Non
             for place in browsing.places
         ],
         place=next((n for n, p in enumerate(browsing.places) if p.path == here), None),
-        folders=[(text.visible(item.name), _state_in_words(item.state)) for item in listing.folders]
-        if listing
-        else [],
+        folders=_rows(listing.folders if listing else ()),
+        archives=_rows(_archives(browsing, listing)),
         problem=problem or "",
         notes=_notes(listing) if listing else [],
     )
+
+
+def _rows(items: Iterable[Subfolder]) -> list[tuple[str, str]]:
+    return [(text.visible(item.name), _state_in_words(item.state)) for item in items]
 
 
 def _trail_name(path: Path, *, first: bool) -> str:

@@ -22,7 +22,7 @@ from core.workflows.inventory import Level
 from core.workspace import Workspace
 from pages.ui import components, context, errors, routes, state, text
 from pages.ui.places import Place
-from pages.ui.shell import steps
+from pages.ui.shell import running, steps
 
 GALLERY_PAGE = 48
 SKIPPED_SHOWN = 200
@@ -65,6 +65,7 @@ def status_badge(status: JobStatus) -> None:
 
 def job_progress(job: Job) -> None:
     """Status, phase, bar and time of one job."""
+    running.is_on_page(job)
     match job.status:
         case JobStatus.QUEUED:
             waiting = jobs.waiting_for(state.workspace(), job)

@@ -13,7 +13,7 @@ from core.errors import TouchstoneError
 from core.words import duration, listed, size, whole_percent
 from core.workflows.job_words import kind_in_words
 from core.workflows.keeping import health, health_words, record, schedule, space
-from core.workflows.keeping.health import Health, HealthFinding, Lane
+from core.workflows.keeping.health import Health, HealthFinding, Lane, Trouble
 from core.workflows.keeping.space import CacheKind, Disk, SpaceKind
 from core.workspace import Workspace
 from pages.ui import errors, state, text, widgets
@@ -22,6 +22,14 @@ from pages.ui.places import Place
 from pages.use import health_bin, health_people
 
 KEPT_S = 20  # so long the sizes of files are shown again; 100,000 take a second
+
+# What is set in a file of the server, for everybody else: no file, no command.
+_PLAIN = {
+    Trouble.NO_BACKUP: "**This workspace was never backed up.** Your administrator sets the folder "
+    "for daily backups.",
+    Trouble.SETTING: "**A setting of this server does not hold.** Your administrator corrects it.",
+}
+_SET_BACKUPS = "On the server: the folder stands in touchstone.toml, as `backup.folder`."
 
 
 @st.cache_data(ttl=KEPT_S, max_entries=2, show_spinner="Looking …")
@@ -35,11 +43,20 @@ def findings(found: Sequence[HealthFinding]) -> None:
     if not found:
         st.success("Everything is well.", icon=":material/check_circle:")
     for item in found:
-        line = f"**{text.plain(health_words.what(item))}** {health_words.advice(item)}"
+        line = _PLAIN.get(item.trouble) or _in_words(item)
         if item.trouble.is_serious:
             st.error(line, icon=":material/error:")
         else:
             st.warning(line, icon=":material/info:")
+    on_server = [item for item in found if item.trouble in _PLAIN]
+    if on_server:
+        with st.expander("For the administrator", icon=":material/terminal:", key="on_server"):
+            for item in on_server:
+                st.markdown(_in_words(item))
+
+
+def _in_words(item: HealthFinding) -> str:
+    return f"**{text.plain(health_words.what(item))}** {health_words.advice(item)}"
 
 
 def at_a_glance(workspace: Workspace, seen: Health) -> None:
@@ -147,12 +164,9 @@ def backups(workspace: Workspace, seen: Health) -> None:
             keeps = f"the newest {plan.keep:,} are kept" if plan.keep else "all are kept"
             words = f"Every day from {plan.hour:02d}:00 on the server's clock; {keeps}."
         else:
-            words = (
-                "Daily backups are off: an administrator chooses their folder in touchstone.toml "
-                "(`backup.folder`)."
-            )
+            words = "Daily backups are off. Your administrator sets this."
         last = f" Last: {_local(made.at)}, {text.plain(made.new or '')}." if made else ""
-        st.caption(f"{words}{last}", width="stretch")
+        st.caption(f"{words}{last}", width="stretch", help=None if plan.folder else _SET_BACKUPS)
     job = schedule.latest(workspace)
     if job is not None and (job.status.is_active or job.status is JobStatus.FAILED):
         widgets.follow(workspace, schedule.SUBJECT, widgets.job_progress)

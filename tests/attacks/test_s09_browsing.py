@@ -27,6 +27,8 @@ def rooted(tmp_path, monkeypatch):
         (tmp_path / name).mkdir(parents=True)
     for name in ("open/parts/good/1.png", "second/2.png", "secret/3.png", "secret/inside/4.png"):
         (tmp_path / name).touch()
+    for name in ("open/a.zip", "open/.hidden.zip", "secret/b.zip", "second/c.zip"):
+        (tmp_path / name).touch()
     links = {
         "out": tmp_path / "secret",
         "deeper out": tmp_path / "secret" / "inside",
@@ -35,6 +37,8 @@ def rooted(tmp_path, monkeypatch):
         "system": Path("/proc/self"),
         "file.png": tmp_path / "secret" / "3.png",
         "across": tmp_path / "second",
+        "out.zip": tmp_path / "secret" / "b.zip",
+        "linked.zip": tmp_path / "second" / "c.zip",
     }
     for name, target in links.items():
         (tmp_path / "open" / name).symlink_to(target)
@@ -50,7 +54,12 @@ def test_links_that_lead_out_are_neither_listed_nor_counted_nor_told_apart(roote
         ("parts", rooted / "open" / "parts"),
     ]
     # Also whether something exists out there is not told: what is missing counts as outside.
-    assert found.outside == 6
+    assert found.outside == 7
+    # Of ZIP files, only those that lie here: no link, wherever it leads, and nothing hidden.
+    assert [(item.name, item.path) for item in found.archives] == [
+        ("a.zip", rooted / "open" / "a.zip")
+    ]
+    assert [item.name for item in list_folder(rooted / "second").archives] == ["c.zip"]
     assert count_images(rooted / "open") == FolderCounts(2, 2, is_whole=True)
 
 

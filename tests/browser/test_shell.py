@@ -160,6 +160,21 @@ def test_a_phone_shows_dataset_and_model_whole_and_a_running_job(
     assert Axe().run(page, ".stApp").response["violations"] == []
 
 
+def test_a_card_of_home_shows_the_value_of_its_best_model_on_a_phone(
+    long_names: App, page: Page
+) -> None:
+    # The line was cut off after "macro F1".
+    page.set_viewport_size(PHONE)
+    open_page(page, long_names, "")
+    line = page.locator('[class*="st-key-best_"] p:visible')
+    expect(line).to_contain_text(re.compile(r"macro F1\s[01]\.\d+ on validation"))
+    assert is_whole(line, page)
+    card, box = page.locator('[class*="st-key-card_"]').first.bounding_box(), line.bounding_box()
+    assert card is not None
+    assert box is not None
+    assert box["x"] + box["width"] <= card["x"] + card["width"]
+
+
 def test_a_phone_opens_splits_and_versions_by_one_button(
     long_names: App, page: Page, trained: Trained
 ) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import threading
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -40,7 +41,12 @@ def views(monkeypatch: pytest.MonkeyPatch) -> Views:
             st.session_state[key] = SimpleNamespace(open=what)
             on_open()
 
-        rows = {"trail": view.trail, "place": view.places, "folder": view.folders}
+        rows = {
+            "trail": view.trail,
+            "place": view.places,
+            "folder": view.folders,
+            "archive": view.archives,
+        }
         for kind, items in rows.items():
             for position in range(len(items)):
                 st.button(
@@ -204,6 +210,34 @@ def test_every_page_that_asks_for_a_folder_offers_to_browse(
     moved = open_page("data/datasets.py", workspace, tab="Settings")
     choose(moved, f"moved_to_{trained.dataset.id}")
     assert not moved.button(key="move_there").disabled
+
+
+def test_import_offers_zip_files_too_and_takes_the_one_that_is_clicked(
+    open_page: OpenPage, workspace: Workspace, views: Views, tmp_path: Path
+) -> None:
+    # Import accepts the path of a ZIP file, but Browse did not show any.
+    (tmp_path / "new" / "inside").mkdir(parents=True)
+    (tmp_path / "new" / "notes.txt").touch()
+    with zipfile.ZipFile(tmp_path / "new" / "parts.ZIP", "w") as archive:
+        for name in ("good/1.png", "bad/2.png"):
+            archive.writestr(name, b"")
+
+    def browse(app: AppTest, field: str, typed: Path) -> AppTest:
+        app.text_input(key=field).set_value(str(typed)).run()
+        return press(app, f"browse_{field}")
+
+    app = browse(open_page("data/import_images.py", workspace), "folder", tmp_path / "new")
+    assert (names(views), views[-1].archives) == (["inside"], [("parts.ZIP", "")])
+    press(app, "archive_0")
+    assert app.text_input(key="folder").value == str(tmp_path / "new" / "parts.ZIP")
+    assert "**2 images** in **2 classes** would be imported." in [m.value for m in app.markdown]
+    # It opens again where the file lies.
+    press(app, "browse_folder")
+    assert views[-1].trail[-1] == "new"
+
+    opened = AppTest.from_function(_page).run()  # a field for folders alone
+    browse(opened, "folder", tmp_path / "new")
+    assert views[-1].archives == []
 
 
 def test_counts_and_names_in_words() -> None:

@@ -19,8 +19,15 @@ def test_the_page_says_what_is_wrong_and_clears_caches_while_no_job_runs(
     picture.write_bytes(bytes(range(250)) * 100)
     app = open_page(Place.HEALTH, workspace)
     said = " ".join(item.value for item in app.warning)
-    assert "never backed up" in said
-    assert "`touchstone backup FOLDER`" in said
+    assert "never backed up.** Your administrator sets the folder" in said
+    # Whoever opened the page was told of a file on the server; an administrator finds it below.
+    assert "touchstone" not in said
+    (expander,) = (item for item in app.expander if item.label == "For the administrator")
+    assert "`backup.folder` in touchstone.toml" in expander.markdown[0].value
+    assert "`touchstone backup FOLDER`" in expander.markdown[0].value
+    (off,) = (item for item in app.caption if "Daily backups are off" in item.value)
+    assert "touchstone.toml" not in off.value
+    assert "`backup.folder`" in str(off.help)
     assert app.button(key="back_up").disabled  # no folder is set
     assert app.button(key="clear_caches").disabled
     app.checkbox(key="cache_previews").check().run()

@@ -1,16 +1,19 @@
 """What is open on every page: the context bar, the doors, the steps, and links that are wrong."""
 
+import time
 from collections.abc import Callable
+from pathlib import Path
 from urllib.parse import parse_qs
 
 import pytest
 from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Selectbox
 
-from core.domain.jobs import JobKind
+from core.domain.jobs import JobKind, Phase, Progress
 from core.exposure import EXPOSED_VARIABLE
 from core.store import jobs as job_rows
 from core.store.database import connect
+from core.worker.launcher import lane_lock
 from core.workflows.data import datasets
 from core.workflows.inventory import Inventory, Item, Level
 from core.workspace import Workspace
@@ -305,6 +308,82 @@ def test_running_jobs_are_in_the_bar_of_every_page_and_can_be_stopped_there(
     assert len(stops) == 2
     stops[0].click().run()
     assert len([b for b in app.button if b.key and b.key.startswith("stop_")]) == 1
+
+
+def test_on_import_the_bar_names_the_dataset_that_gets_the_images(
+    open_page: OpenPage, trained: Trained, two: Workspace, tmp_path: Path
+) -> None:
+    # The bar named the dataset that was open before, and the steps said that its images are here.
+    workspace = copy_of(two, tmp_path / "copy")
+    with connect(workspace) as db:
+        job_rows.enqueue(db, JobKind.IMPORT, "ds-new", {"name": "Bolts", "into": None}, now=1.0)
+        to_marks = {"name": "Marks", "into": trained.dataset.id}
+        job_rows.enqueue(db, JobKind.IMPORT, "add-1", to_marks, now=2.0)
+
+    def steps(app: AppTest) -> list[str]:
+        return [link.value for link in app.main.get("page_link") if ":gray[, " in link.value]
+
+    app = open_page(Place.IMPORT, workspace, model=trained.model.id)
+    assert not app.exception
+    assert (_menus(app), _menu(app, "dataset").placeholder) == (
+        {"context_dataset": None},
+        "New dataset",
+    )
+    assert steps(app) == []
+    assert all(link["model"] == [trained.model.id] for link in _links(app)[-len(MENU) :])
+    # The bar follows the form, and the form the bar.
+    app.selectbox(key="into").set_value(trained.dataset.id).run()
+    assert _menus(app)["context_dataset"] == "Marks"
+    assert steps(app)
+    _menu(app, "dataset").set_value(SPARE[0]).run()
+    assert (app.selectbox(key="into").value, _menus(app)["context_dataset"]) == (SPARE[0], "Spare")
+    app.selectbox(key="into").set_value("").run()
+    assert _menus(app)["context_dataset"] is None
+
+    for link, shown in (
+        ({"into": trained.dataset.id}, "Marks"),
+        ({"into": trained.dataset.id, "model": SPARE[2], "split": SPARE[1]}, "Marks"),
+        ({"import": "add-1", "dataset": SPARE[0]}, "Marks"),
+        ({"import": "nothing", "dataset": SPARE[0]}, "Spare"),
+        ({"import": "ds-new", "dataset": SPARE[0]}, None),
+    ):
+        app = open_page(Place.IMPORT, workspace, **link)
+        assert not app.exception
+        assert not any("link" in item.value for item in app.warning)
+        assert _menus(app)["context_dataset"] == shown
+    assert _menu(app, "dataset").placeholder == "Bolts"
+
+
+def test_a_page_and_the_bar_do_not_show_two_moments_of_one_job(
+    open_page: OpenPage, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # "Import 41%" stood in the bar above "Reading images · 43%".
+    monkeypatch.setattr("core.worker.launcher.start_worker", lambda *_: None)
+    with connect(workspace) as db:
+        job_rows.enqueue(db, JobKind.IMPORT, "ds-new", {"name": "New"}, now=time.time())
+        job = job_rows.claim(db, JobKind.IMPORT.lane, owner="worker", now=time.time())
+        assert job is not None
+        job_rows.report(
+            db,
+            job.id,
+            owner="worker",
+            phase=Phase.READING,
+            done=41,
+            total=100,
+            progress=Progress(0.41),
+            now=time.time(),
+        )
+
+    def shown(app: AppTest) -> tuple[str, int]:
+        """The words of the chip, and how many bars there are."""
+        assert not app.exception
+        chip = next(p for p in app.get("popover") if p.proto.id.endswith("running_jobs"))
+        return chip.proto.popover.label, len(app.get("progress"))
+
+    with lane_lock(workspace, JobKind.IMPORT.lane).acquire():  # else the job counts as lost
+        assert shown(open_page(Place.MODELS, workspace)) == ("Import 41%", 1)
+        assert shown(open_page(Place.HOME, workspace)) == ("Import", 1)
+        assert shown(open_page(Place.IMPORT, workspace, **{"import": "ds-new"})) == ("Import", 1)
 
 
 def test_steps_say_what_is_done_what_is_next_and_what_is_missing(

@@ -20,6 +20,7 @@ from core.workflows.results.comparison import PREDICTED_CLASS
 from core.workflows.results.thresholds import ThresholdChoice, basis_of, load_basis, save_rule
 from core.workflows.signoff import release, sealing
 from core.workflows.signoff.report import Form
+from core.workflows.signoff.verdicts import missed_of
 from core.workflows.stages import stages_of
 from core.workflows.use import models
 from core.workspace import Workspace
@@ -263,6 +264,27 @@ def test_a_failed_sign_off_says_why_and_what_to_do_and_is_recorded_once(
     release.set_criteria(made.workspace, "parts", ReleaseCriteria(max_overkill=0.9))
     app.run()
     assert "seal before anybody views its results" in _said(app)
+
+
+def test_a_test_of_too_few_parts_asks_for_new_ones_of_a_fixed_number(
+    open_page: OpenPage, made: Made
+) -> None:
+    # "Test more parts" let people add parts to those of the test until it passed.
+    judged = judging.judged_set(made.workspace, "model-new", Subset.TEST)
+
+    def only_lacks_proof(limit: float) -> bool:
+        release.set_criteria(made.workspace, "parts", ReleaseCriteria(max_escape=limit))
+        gate = release.check_release(made.workspace, None, judged)
+        assert gate is not None
+        missed = missed_of(gate.gate)
+        return bool(missed) and all(item.only_unproven for item in missed)
+
+    assert any(only_lacks_proof(percent / 100) for percent in range(1, 60))
+    model = models.find_model(made.workspace, "new")
+    access.record_view(made.workspace, model, "Evaluate page")
+    app = open_page("signoff/signoff.py", made.workspace, model=model.id)
+    assert "Test new parts, none of these, and fix their number beforehand." in _said(app)
+    assert "Plan the test" in [item.proto.label for item in app.get("page_link")]
 
 
 def test_a_report_before_sealing_asks_once_with_a_purpose(open_page: OpenPage, made: Made) -> None:

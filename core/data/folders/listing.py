@@ -1,4 +1,4 @@
-"""The subfolders of one folder, within the limits of imports, and where in these it lies."""
+"""The subfolders and ZIP files of one folder, within the limits of imports, and where it lies."""
 
 import errno
 import os
@@ -37,7 +37,7 @@ class FolderProblem(StrEnum):
 
 @dataclass(frozen=True)
 class Subfolder:
-    """A folder below the listed one; `path` is where it really lies, which differs for links."""
+    """A folder or ZIP file in the listed one; `path` is where it really lies: links differ."""
 
     name: str
     path: Path
@@ -52,6 +52,7 @@ class FolderListing:
         path: links resolved.
         trail: the folders from the outermost that may be read down to this one, itself the last.
         folders: in natural order.
+        archives: the ZIP files, by their names alone, in natural order; links are left out.
         outside: links that lead out of what may be read; they are not followed and not listed.
         is_whole: False if the folder was too large or too slow to be read to its end.
         problem: why it could not be read; None if it could.
@@ -60,6 +61,7 @@ class FolderListing:
     path: Path
     trail: tuple[Path, ...]
     folders: tuple[Subfolder, ...] = ()
+    archives: tuple[Subfolder, ...] = ()
     outside: int = 0
     is_whole: bool = True
     problem: FolderProblem | None = None
@@ -87,17 +89,23 @@ def list_folder(
         place = _nearest(place, roots)
     empty = FolderListing(place, trail_of(place, roots))
     try:
-        folders, links, is_whole = _scanned(place, roots)
+        folders, archives, links, is_whole = _scanned(place, roots)
     except OSError as err:
         return replace(empty, problem=_problem(err))
-    listing = replace(empty, folders=_ordered(folders), is_whole=is_whole)
+    listing = replace(
+        empty, folders=_ordered(folders), archives=_ordered(archives), is_whole=is_whole
+    )
     if on_part:
         on_part(replace(listing, is_whole=is_whole and not links))
     deadline = time.monotonic() + CHECK_S
     linked, outside, seen = _followed(place, links, roots, deadline)
     checked = [_checked(folder, deadline) for folder in _ordered([*folders, *linked])]
     return replace(
-        listing, folders=tuple(checked), outside=outside, is_whole=is_whole and seen == len(links)
+        listing,
+        folders=tuple(checked),
+        archives=tuple(_checked(item, deadline, os.R_OK) for item in listing.archives),
+        outside=outside,
+        is_whole=is_whole and seen == len(links),
     )
 
 
@@ -120,22 +128,33 @@ def _nearest(place: Path, roots: tuple[Path, ...]) -> Path:
     return place
 
 
-def _scanned(place: Path, roots: tuple[Path, ...]) -> tuple[list[Subfolder], list[str], bool]:
-    """Its real folders, the names of its links, and whether it was read to its end."""
+def _scanned(
+    place: Path, roots: tuple[Path, ...]
+) -> tuple[list[Subfolder], list[Subfolder], list[str], bool]:
+    """Its real folders, its ZIP files, the names of its links, and whether it was read to its end.
+
+    No file is opened: what is called a ZIP file is opened by the import, which says what is wrong.
+    """
     folders: list[Subfolder] = []
+    archives: list[Subfolder] = []
     links: list[str] = []
     deadline = time.monotonic() + SCAN_S
     with open_user_folder(place, roots=roots) as entries:
         for number, entry in enumerate(entries):
-            if len(folders) >= MAX_FOLDERS or (number % 100 == 99 and time.monotonic() > deadline):
-                return folders, links, False
+            is_full = len(folders) + len(archives) >= MAX_FOLDERS
+            if is_full or (number % 100 == 99 and time.monotonic() > deadline):
+                return folders, archives, links, False
             if is_hidden(entry.name):
                 continue
             if is_link(entry):
                 links.append(entry.name)
-            elif entry.is_dir(follow_symlinks=False) and may_be_read(place / entry.name, roots):
+            elif not may_be_read(place / entry.name, roots):
+                continue
+            elif entry.is_dir(follow_symlinks=False):
                 folders.append(_subfolder(entry.name, place / entry.name))
-    return folders, links, True
+            elif entry.name.lower().endswith(".zip") and entry.is_file(follow_symlinks=False):
+                archives.append(_subfolder(entry.name, place / entry.name))
+    return folders, archives, links, True
 
 
 def _subfolder(name: str, path: Path) -> Subfolder:
@@ -164,10 +183,10 @@ def _followed(
     return followed, outside, len(links)
 
 
-def _checked(folder: Subfolder, deadline: float) -> Subfolder:
+def _checked(folder: Subfolder, deadline: float, needed: int = os.R_OK | os.X_OK) -> Subfolder:
     if folder.state is not FolderState.OPEN or time.monotonic() > deadline:
         return folder
-    if os.access(folder.path, os.R_OK | os.X_OK):
+    if os.access(folder.path, needed):
         return folder
     return replace(folder, state=FolderState.NO_PERMISSION)
 

@@ -24,8 +24,8 @@ def refuse_impossible(
     if promise is not None and not promise.is_possible:
         raise ConfigError(
             f"This guarantee is impossible: {promise.remarks[0]}",
-            "Choose a larger limit or a lower confidence, or collect more images: the test planner "
-            "(or: touchstone plan) says how many.",
+            "Choose a larger limit or a lower confidence, or collect more images: Plan says "
+            "how many.",
         )
     if outcome.n and not outcome.automatic.k:
         raise ConfigError(

@@ -178,8 +178,7 @@ def _unprovable(
     more = f": at least {needed:,} are needed" if needed else ""
     return ConfigError(
         f"{n:,} {kind} cannot prove {what} rate of at most {exact_percent(limit)}{more}.",
-        "Choose a larger limit or a lower confidence, or collect more images: the test planner "
-        "(or: touchstone plan) says how many.",
+        "Choose a larger limit or a lower confidence, or collect more images: Plan says how many.",
     )
 
 

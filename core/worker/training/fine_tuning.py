@@ -292,6 +292,8 @@ def _run_loop(
     targets, sample_ids = material.targets[positions], material.sample_ids[positions]
     kept = _kept_epochs(session, material)
     kept.drop_from(state.epoch)
+    if config.start_from_head and not state.is_started:  # `fit` begins with epoch -1
+        session.progress(Phase.EVALUATING_START, 0, 0)
     for epoch in fit(
         state,
         train,

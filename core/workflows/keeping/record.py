@@ -1,6 +1,6 @@
 """The record of a workspace: reading and exporting it, and checking that nobody altered it."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from core.store import datasets, versions
 from core.store.database import connect, transaction
 from core.store.keeping import names, record, verification
 from core.worker.files.checks import known_file
+from core.workflows.keeping.record_findings import findings_in_words
 from core.workflows.keeping.record_values import ids_in
 from core.workspace import Workspace
 
@@ -67,10 +68,14 @@ def entries(
         )
 
 
-def names_in(workspace: Workspace, rows: Iterable[RecordRow]) -> dict[str, str]:
-    """Id -> name of the things that the values of these rows mention, deleted ones too."""
+def names_in(workspace: Workspace, rows: Sequence[RecordRow]) -> dict[str, str]:
+    """Id -> name of the things that the values of these rows mention, deleted ones too.
+
+    A finding has no name: its key leads to what it is, unless it is gone.
+    """
     with connect(workspace) as db:
-        return names.names_of(db, {key for row in rows for key in ids_in(row)})
+        named = names.names_of(db, {key for row in rows for key in ids_in(row)})
+        return named | findings_in_words(db, rows)
 
 
 def anchor(workspace: Workspace) -> Anchor | None:

@@ -70,7 +70,7 @@ def _known(action: RecordedAction, row: RecordRow, names: Names) -> str | None:
         case RecordedAction.PIXELS_SET:
             return _pixels(row)
         case RecordedAction.FINDING_SETTLED:
-            return _finding(new)
+            return _finding(new, names)
         case RecordedAction.PARTS_ANSWERED:
             return _look_alikes(new)
         case RecordedAction.MARKED:
@@ -174,11 +174,14 @@ def _pixels(row: RecordRow) -> str | None:
     return ", ".join(changes) or "the usual settings"
 
 
-def _finding(values: dict[str, object]) -> str | None:
+def _finding(values: dict[str, object], names: Names) -> str | None:
+    """Such as "ignored: unusual image, good/0012.png"; a newer check may have replaced it."""
     if "status" not in values:
         return None
-    status = FindingStatus(str(values["status"]))
-    return _joined(_status_in_words(status), _digest("finding", values.get("finding")))
+    status = _status_in_words(FindingStatus(str(values["status"])))
+    if not (key := values.get("finding")):
+        return status
+    return f"{status}: {names.get(str(key)) or f'a finding that is gone ({key})'}"
 
 
 def _status_in_words(status: FindingStatus) -> str:

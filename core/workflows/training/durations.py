@@ -29,6 +29,7 @@ _BY_IMAGES = (  # whatever they count themselves
     Phase.COMPARING_QUICK,
     Phase.FITTING,
     Phase.CROSS_VALIDATING,
+    Phase.EVALUATING_START,
 )
 
 

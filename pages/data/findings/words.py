@@ -13,14 +13,13 @@ MENU_CLASSES = 30  # more do not fit into a menu; the Images page can relabel to
 
 @dataclass(frozen=True)
 class FindingWords:
-    """Title of a kind of finding, its chip, what one of them is called, and why it matters.
+    """Title of a kind of finding, its chip, and why it matters.
 
     `remedy`: what to do about one, where no button does it; it stands on the card.
     """
 
     title: str
     chip: str
-    one: str
     why: str
     remedy: str = ""
 
@@ -39,21 +38,18 @@ FINDING_WORDS = {
     FindingKind.SUBSET_LEAK: FindingWords(
         "Leaks between subsets",
         "Leaks",
-        "leak",
         "The model is tested on what it was trained on, so results look too good. Answer whether "
         "they show the same part, then make a new split.",
     ),
     FindingKind.LABEL_CONFLICT: FindingWords(
         "Contradicting labels",
         "Contradicting labels",
-        "group of contradicting labels",
         "One of the labels is wrong, or the defect is not visible. Choose one label or exclude "
         "the images.",
     ),
     FindingKind.FORMAT_LEAK: FindingWords(
         "File properties",
         "File properties",
-        "revealing file property",
         "A model may learn how images were stored instead of what they show, and then fails on "
         "images that are stored in another way.",
         "Export all classes in the same format and import them again.",
@@ -61,7 +57,6 @@ FINDING_WORDS = {
     FindingKind.SUSPECT_LABEL: FindingWords(
         "Likely mislabeled",
         "Likely mislabeled",
-        "likely mislabeled image",
         "A model trained without the image and its look-alikes predicts another class; the image "
         "beside it is a typical one of that class. Sure: nine of ten such findings are right. "
         "Likely: at least half. Unsure: some images are just hard.",
@@ -69,35 +64,30 @@ FINDING_WORDS = {
     FindingKind.EXACT_DUPLICATE: FindingWords(
         "Groups of identical files",
         "Identical files",
-        "group of identical files",
         "Copies add nothing to the training and count twice in the test. Splits keep them "
         "together.",
     ),
     FindingKind.NEAR_DUPLICATE: FindingWords(
         "Groups of look-alikes",
         "Look-alikes",
-        "group of look-alikes",
         "One part photographed several times, or different parts of one design? Until you answer, "
         f"they count as images, and a split by look-alikes keeps them together. {LOOK_ALIKES}",
     ),
     FindingKind.UNREADABLE: FindingWords(
         "Unreadable images",
         "Unreadable images",
-        "unreadable image",
         "The files were moved, deleted or damaged.",
         "Restore the file, or import the folder again.",
     ),
     FindingKind.OUTLIER: FindingWords(
         "Unusual images",
         "Unusual images",
-        "unusual image",
         "Much darker, brighter, blurrier, larger, smaller or of another shape than the typical "
         "image beside it. Often a failed shot or a different object.",
     ),
     FindingKind.UNFAMILIAR: FindingWords(
         "Unfamiliar images",
         "Unfamiliar images",
-        "unfamiliar image",
         "Unlike what the model was trained on: added since, and farther from all training images "
         "than familiar ones are. A new kind of part or defect, another camera or light, or an "
         "image that does not belong here.",
@@ -105,14 +95,12 @@ FINDING_WORDS = {
     FindingKind.CLASS_TOO_SMALL: FindingWords(
         "Classes with few images",
         "Small classes",
-        "small class",
         "Results for these classes are unreliable.",
         "Add images, or merge the class with another.",
     ),
     FindingKind.CLASS_IMBALANCE: FindingWords(
         "Classes of very different size",
         "Imbalance",
-        "imbalance",
         "Accuracy hides errors in small classes. Judge by macro F1 and the row of the small class.",
     ),
 }

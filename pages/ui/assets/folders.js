@@ -1,4 +1,4 @@
-// The folders of the server: a trail, places to begin at, and the subfolders of the open one.
+// The folders of the server: a trail, places to begin at, the subfolders and ZIP files of the open one.
 // Keys: arrows walk, Enter opens, Backspace goes up, letters filter, Ctrl+Enter takes the folder.
 
 const FILTER_FROM = 8
@@ -52,6 +52,7 @@ function createView(root) {
     root.dataset.busy = '1'
     send('open', [kind, position, data.number])
   }
+  const entries = () => data.folders.length + data.archives.length
   const goUp = () => { if (data.trail.length > 1) open('trail', data.trail.length - 2) }
 
   function drawTrail() {
@@ -85,12 +86,14 @@ function createView(root) {
 
   function drawFolders() {
     const wanted = find.value.trim().toLowerCase()
-    const matching = data.folders.map(([name, reason], position) => ({ name, reason, position }))
+    const items = kind => (kind === 'folder' ? data.folders : data.archives)
+      .map(([name, reason], position) => ({ kind, name, reason, position }))
+    const matching = [...items('folder'), ...items('archive')]
       .filter(item => item.name.toLowerCase().includes(wanted))
     const drawn = matching.slice(0, SHOWN).map(drawFolder)
     if (data.problem) drawn.push(message('error', data.problem))
-    else if (!data.folders.length) drawn.push(message('folder_off', 'No folders inside.'))
-    else if (!matching.length) drawn.push(message('search_off', 'No folder name contains this text.'))
+    else if (!entries()) drawn.push(message('folder_off', 'No folders inside.'))
+    else if (!matching.length) drawn.push(message('search_off', 'No name contains this text.'))
     list.replaceChildren(...drawn)
     const first = rows()[0]
     if (first) first.tabIndex = 0
@@ -99,16 +102,17 @@ function createView(root) {
     notes.replaceChildren(...[...words, ...data.notes].map(text => element('div', 'note', text)))
   }
 
-  function drawFolder({ name, reason, position }) {
-    const row = button('folder', icon(reason ? 'folder_off' : 'folder'), element('span', 'name', name))
+  function drawFolder({ kind, name, reason, position }) {
+    const isFolder = kind === 'folder', usable = isFolder ? 'folder' : 'folder_zip'
+    const row = button('folder', icon(reason ? 'folder_off' : usable), element('span', 'name', name))
     row.title = name
     row.tabIndex = -1
     if (reason) {
       row.append(element('span', 'reason', reason))
       row.setAttribute('aria-disabled', 'true')
     } else {
-      row.append(icon('chevron_right'))
-      row.onclick = () => open('folder', position)
+      row.append(isFolder ? icon('chevron_right') : element('span', 'reason', 'Use'))
+      row.onclick = () => open(kind, position)
     }
     return row
   }
@@ -164,7 +168,7 @@ function createView(root) {
     send = report
     delete root.dataset.busy
     if (isNew) find.value = ''
-    find.hidden = data.folders.length < FILTER_FROM
+    find.hidden = entries() < FILTER_FROM
     drawPlaces()
     drawTrail()
     drawFolders()

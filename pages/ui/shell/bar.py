@@ -9,7 +9,7 @@ import streamlit as st
 from core.workflows.inventory import Item, Level
 from core.workspace import Workspace
 from pages.ui.places import Place
-from pages.ui.shell import problems, running
+from pages.ui.shell import importing, problems, running
 from pages.ui.shell.choice import Choice
 
 _PICKED = "context_picked"
@@ -27,17 +27,19 @@ _FOLDED = "folded_"  # begins the keys of the menus behind the button of narrow 
 def show(workspace: Workspace, choice: Choice, place: Place) -> None:
     """Draw the bar, and a sentence below it where the link is wrong."""
     with st.container(key="context_bar", horizontal=True, vertical_alignment="center", gap=None):
-        if choice.dataset is None:
+        known = list(choice.inventory.all(Level.DATASET))
+        if choice.coming:
+            _menu(Level.DATASET, "Dataset", known, None, instead=choice.coming)
+        elif choice.dataset is None:
             _quiet("No dataset yet", "dataset")
         else:
-            known = list(choice.inventory.all(Level.DATASET))
             _menu(Level.DATASET, "Dataset", known, choice.dataset)
             _versions(choice.dataset)
             _menu_or_note(Level.SPLIT, "Split", choice.splits, choice.split, choice.dataset)
             _folded(choice, choice.dataset)
-        if choice.dataset or choice.models:
+        if not choice.coming and (choice.dataset or choice.models):
             _menu_or_note(Level.MODEL, "Model", choice.models, choice.model, choice.dataset)
-        running.chip(workspace)
+        running.chip(workspace, place)
     if choice.problem:
         problems.show(workspace, choice, choice.problem, place)
 
@@ -50,6 +52,8 @@ def tips(choice: Choice) -> dict[str, str]:
         "model": "The model that is judged and used",
     }
     named = {name: choice.at(Level(name)) for name in words}
+    if choice.coming:
+        named, words["dataset"] = dict.fromkeys(words), "The images of this page make it"
     whole = {name: f"{item.name}\n" if item else "" for name, item in named.items()}
     menus = {
         _key(f"{fold}{name}", item.id if item else None): f"{whole[name]}{words[name]}"
@@ -106,13 +110,24 @@ def _menu(
     dataset: str = "",
     *,
     fold: str = "",
+    instead: str = "",
 ) -> None:
-    """`dataset`: the name of the open one, with which names of its models begin."""
+    """One menu.
+
+    Args:
+        level: what it opens.
+        label: for screen readers.
+        known: what there is to choose.
+        chosen: what is open.
+        dataset: the name of the open one, with which names of its models begin.
+        fold: begins the key of a menu behind the button.
+        instead: what it shows where nothing is chosen; usually, that there is nothing yet.
+    """
     names = _names(known, dataset)
     value = chosen.id if chosen and chosen.id in names else None
     key = _key(f"{fold}{level.value}", value)
     st.session_state[key] = value
-    shown = names.get(value, f"No {level.value} yet") if value else f"No {level.value} yet"
+    instead = instead or f"No {level.value} yet"
     st.selectbox(
         label,
         list(names),
@@ -120,8 +135,8 @@ def _menu(
         key=key,
         label_visibility="visible" if fold else "collapsed",
         icon=_ICONS[level],
-        placeholder=f"No {level.value} yet",
-        width="stretch" if fold else _width(shown),
+        placeholder=instead,
+        width="stretch" if fold else _width(names[value] if value else instead),
         on_change=_pick,
         args=(level, key),
     )
@@ -214,6 +229,8 @@ def follow_pick(choice: Choice, place: Place) -> None:
         Level.SPLIT: item.split_id,
         Level.MODEL: item.model_id,
     }
+    if place is Place.IMPORT and level is Level.DATASET:  # the page follows the bar
+        st.session_state[importing.TARGET] = picked
     _go(place, {level.value: item_id for level, item_id in own.items() if item_id})
 
 

@@ -34,13 +34,18 @@ class Problem:
 
 @dataclass(frozen=True)
 class Choice:
-    """What is open on a page; each level belongs to the one before, except for free models."""
+    """What is open on a page; each level belongs to the one before, except for free models.
+
+    `coming`: the name of a dataset that is not there yet, where the page is about that one; what is
+    open stays so for the other pages.
+    """
 
     inventory: Inventory
     dataset: Item | None
     split: Item | None
     model: Item | None
     problem: Problem | None = None
+    coming: str | None = None
 
     def at(self, level: Level) -> Item | None:
         """What is open at a level; None for runs, which only their page opens."""

@@ -1,4 +1,8 @@
-"""The running jobs as a chip of the bar: what runs, how far it is, its page, and stop."""
+"""The running jobs as a chip of the bar: what runs, how far it is, its page, and stop.
+
+Page and chip read a job in turns, so that two numbers of one job would differ by a moment: where
+the page shows how far a job is, the chip does not.
+"""
 
 from typing import assert_never
 
@@ -13,12 +17,23 @@ from pages.ui.people import rights
 from pages.ui.places import Place
 
 _EVERY_S = 2
+_ON_PAGE = "jobs_on_page"
 
 
-def chip(workspace: Workspace) -> None:
+def is_on_page(job: Job) -> None:
+    """Say that the page shows how far a job is."""
+    st.session_state.setdefault(_ON_PAGE, set()).add(job.subject_id)
+
+
+def chip(workspace: Workspace, place: Place) -> None:
     """Shown and asked for again only while something runs; the question marks lost jobs."""
-    if not jobs.active(workspace):
+    st.session_state[_ON_PAGE] = set()
+    active = jobs.active(workspace)
+    if not active:
         return
+    # Why guessed: the page comes after the bar, and says by itself what it shows.
+    guessed = {job.subject_id for job in active if place in (Place.HOME, page_of(job)[0])}
+    st.session_state[_ON_PAGE] = guessed
 
     @errors.shown()
     def live() -> None:
@@ -32,13 +47,19 @@ def chip(workspace: Workspace) -> None:
                 _details(workspace, job)
 
     st.fragment(live, run_every=_EVERY_S)()
+    st.session_state[_ON_PAGE] = set()
 
 
 def _label(active: list[Job]) -> str:
     first = next((job for job in active if job.status is JobStatus.RUNNING), active[0])
-    share = f" {text.whole_percent(first.share)}" if first.status is JobStatus.RUNNING else ""
+    is_shown = first.status is JobStatus.RUNNING and not _shown_by_page(first)
+    share = f" {text.whole_percent(first.share)}" if is_shown else ""
     more = f" +{len(active) - 1}" if len(active) > 1 else ""
     return f"{job_words.kind_in_words(first.kind)}{share}{more}"
+
+
+def _shown_by_page(job: Job) -> bool:
+    return job.subject_id in st.session_state[_ON_PAGE]
 
 
 def _details(workspace: Workspace, job: Job) -> None:
@@ -49,7 +70,10 @@ def _details(workspace: Workspace, job: Job) -> None:
         else job_words.progress_in_words(job, now=utc_now())
     )
     kind = job_words.kind_in_words(job.kind)
-    st.progress(job.share, text=f"**{kind}** · {text.plain(words)}")
+    if _shown_by_page(job):
+        st.markdown(f"**{kind}**, shown on this page")
+    else:
+        st.progress(job.share, text=f"**{kind}** · {text.plain(words)}")
     with st.container(horizontal=True, vertical_alignment="center"):
         place, parameters = page_of(job)
         st.page_link(place, label="Open", icon=place.icon, query_params=parameters)

@@ -45,7 +45,9 @@ def heading(place: Place, sentence: str) -> None:
         sentence: what one does here, shown at the heading on demand.
     """
     choice, places = context.current(), MENU[door_of(place)]
-    steps = steps_of(state.workspace(), choice, places) if len(places) > 1 else {}
+    steps: dict[Place, Step] = {}
+    if len(places) > 1 and choice.coming is None:  # else nothing is done yet
+        steps = steps_of(state.workspace(), choice, places)
     with st.container(key="steps", horizontal=True, vertical_alignment="center", gap=None):
         for other in places:
             step = steps.get(other, Step())

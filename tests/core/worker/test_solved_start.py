@@ -7,7 +7,7 @@ import numpy as np
 from core.domain.configs.choices import Detail, DetailChoice, Recipe
 from core.domain.configs.train import recipe_defaults
 from core.domain.datasets import Orientation
-from core.domain.jobs import JobKind, JobStatus
+from core.domain.jobs import JobKind, JobStatus, Phase
 from core.models.bundle import read_card, read_tensors
 from core.store import jobs as job_rows
 from core.store import runs as run_rows
@@ -42,6 +42,10 @@ def test_a_run_may_end_with_a_level_on_which_it_did_not_train(trained, tmp_path,
         patch.setattr(Gain, "is_proven", False)
         view = _trained_here(copy, trained, config)
     assert view.run.train.detail is DetailChoice.AUTO_TURNED
+    # The evaluation of epoch -1 was still called "Fitting the model".
+    phases = list(view.job.result["times"])
+    assert phases.index(Phase.FITTING) + 1 == phases.index(Phase.EVALUATING_START)
+    assert phases.index(Phase.EVALUATING_START) + 1 == phases.index(Phase.TRAINING)
     with connect(copy) as db:
         record = run_rows.record_of(db, view.run.id)
     assert (record["trained_detail"], record["start_kept"]) == ("whole", True)

@@ -2,21 +2,34 @@
 
 import json
 import re
+from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from core.cli.app import app
 from core.domain.configs.augment import AugmentConfig
 from core.domain.configs.choices import Channels, Recipe
 from core.domain.configs.preprocess import PreprocessConfig
 from core.domain.configs.stored import config_to_json
 from core.domain.configs.train import TrainConfig
 from core.domain.datasets import Verdict
+from core.domain.findings import (
+    Finding,
+    FindingKind,
+    FindingStatus,
+    QualityCheck,
+    Severity,
+    look_alike_finding,
+)
 from core.domain.record import RecordedAction, RecordRow
 from core.evaluation.decisions.outcome import OperatingPoint
 from core.evaluation.decisions.rule import DecisionRule, rule_to_json
 from core.evaluation.release.criteria import KeptCriteria, ReleaseCriteria, criteria_to_json
+from core.store import quality
 from core.store.database import connect
 from core.store.keeping import record as rows_of
+from core.workflows.data import datasets
 from core.workflows.keeping import record
 from core.workflows.keeping.record_values import in_full
 from core.workflows.keeping.record_words import in_words
@@ -78,7 +91,7 @@ SAID: dict[RecordedAction, tuple[str | None, str | None, str]] = {
     Action.FINDING_SETTLED: (
         None,
         json.dumps({"finding": DIGEST[:24], "status": "cured"}),
-        "fixed, finding 54af4901…",
+        "fixed: a finding that is gone (54af4901…)",
     ),
     Action.PARTS_ANSWERED: (
         None,
@@ -267,3 +280,48 @@ def test_a_search_finds_values_and_rows_name_things_that_are_deleted(workspace: 
     assert record.entries(workspace, text="Prüfnetz 50_")[0] == []
     rows, _ = record.entries(workspace, text="Prüfnetz")
     assert record.names_in(workspace, rows) == {"split-1": "s"}
+
+
+def test_a_finding_is_named_by_what_it_is_until_it_is_gone(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    # The record said "finding c7b9ecda…", which nobody can look up.
+    make_dataset(workspace)
+    ids = [sample.id for sample in datasets.samples(workspace, "ds-1", limit=5)[0]]
+    shown = {
+        Finding(FindingKind.OUTLIER, Severity.NOTE, "", (ids[1],)): "unusual image, 00001.png",
+        look_alike_finding((ids[0], ids[2])): "group of look-alikes, 00000.png, 00002.png",
+        look_alike_finding(tuple(ids)): "group of look-alikes, 00000.png, 00001.png and 3 more",
+        Finding(FindingKind.CLASS_TOO_SMALL, Severity.NOTE, "", (ids[3],)): "small class, scratch",
+        Finding(FindingKind.CLASS_IMBALANCE, Severity.NOTE, ""): "imbalance",
+    }
+    with connect(workspace) as db, db.conn:
+        quality.save_check(db, QualityCheck("ds-1", 1.0, (), 0, 0), list(shown))
+        for finding in shown:
+            quality.decide_finding(db, "ds-1", finding, FindingStatus.IGNORED)
+
+    rows, _ = record.entries(workspace, actions=[Action.FINDING_SETTLED])
+    names = record.names_in(workspace, rows)
+    assert [in_words(row, names) for row in reversed(rows)] == [
+        f"ignored: {words}" for words in shown.values()
+    ]
+    keys = [finding.key for finding in shown]
+    assert dict(in_full(rows[-1], names))["finding"] == f"unusual image, 00001.png ({keys[0]})"
+
+    with connect(workspace) as db, db.conn:  # a newer check finds one of them again
+        quality.save_check(db, QualityCheck("ds-1", 2.0, (), 0, 0), list(shown)[:1])
+    names = record.names_in(workspace, rows)
+    assert in_words(rows[-1], names) == "ignored: unusual image, 00001.png"
+    assert in_words(rows[0], names) == f"ignored: a finding that is gone ({keys[-1][:8]}…)"
+
+    # What programs read stays as it was recorded.
+    options = ["--json", "--workspace", str(workspace.root)]
+    printed = json.loads(CliRunner().invoke(app, ["record", *options]).stdout)["rows"]
+    record.export(workspace, tmp_path / "record.csv")
+    written = (tmp_path / "record.csv").read_text(encoding="utf-8-sig")
+    for key in keys:
+        assert json.dumps({"finding": key, "status": "ignored"}, separators=(",", ":")) in [
+            row["new"] for row in printed
+        ]
+        assert key in written
+    assert "unusual image" not in written

@@ -93,8 +93,11 @@ def test_a_rule_that_decides_nothing_is_not_kept(point, said):
 
 def test_a_limit_that_too_few_parts_can_prove_is_refused_with_how_many_would():
     # It became "reject from 0%", as if that proved anything.
-    with pytest.raises(ConfigError, match=r"50 defective parts cannot prove .* 299 are needed"):
+    said = r"50 defective parts cannot prove .* 299 are needed"
+    with pytest.raises(ConfigError, match=said) as refused:
         choose_point(SCORES, max_escape=0.01, confidence=0.95)
+    # Pages show it too: it named a command there, and the page Plan by another word.
+    assert refused.value.hint.endswith("or collect more images: Plan says how many.")
     with pytest.raises(ConfigError, match=r"100 good parts cannot prove .* 598 are needed"):
         choose_point(SCORES, max_overkill=0.005, confidence=0.95)
     with pytest.raises(ConfigError, match="at most 0%"):
