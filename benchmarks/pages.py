@@ -6,7 +6,8 @@ Starts the app of every project folder (this one, and for comparison the checkou
 commit) on a copy of the workspace, and prints for every page the median over the rounds:
 
 - seconds from the click on its link until nothing on the page changes any more
-- the layout shift of a fresh visit (Cumulative Layout Shift of web.dev: below 0.1 is good)
+- the layout shift of a fresh visit (Cumulative Layout Shift of web.dev: below 0.1 is good), at 1280
+  px and at each width
 - the words to be read in its main part
 - what axe-core reports as serious or critical, light and dark, by its rule
 - for each width, by how many pixels the content is wider than the window
@@ -64,6 +65,7 @@ DOORS = {
     "plan": "signoff",
 }
 QUIET_MS = 400
+WIDTH = 1280
 WATCH = """
 window.shift = 0; window.changed = performance.now();
 new PerformanceObserver(list => {
@@ -73,9 +75,10 @@ document.addEventListener('DOMContentLoaded', () =>
   new MutationObserver(() => { window.changed = performance.now(); })
     .observe(document, {subtree: true, childList: true, characterData: true, attributes: true}));
 """
-# A chart that is not drawn yet waits for its library, during which nothing changes.
+# A chart that is not drawn yet waits for its library, a gray bar for the code of an element, during
+# which nothing changes.
 RESTS = f"""() =>
-  !document.querySelector('.ts-chart:not(.js-plotly-plot)')
+  !document.querySelector('.ts-chart:not(.js-plotly-plot), .stMain [data-testid="stSkeleton"]')
   && document.querySelector('[data-testid="stApp"]')?.dataset.testScriptState === 'notRunning'
   && document.querySelector('[data-testid="stMain"]')?.innerText.trim()
   && performance.now() - window.changed > {QUIET_MS}"""
@@ -86,7 +89,7 @@ class Measured:
     """What one page showed; one value for each round."""
 
     seconds: list[float] = field(default_factory=list)
-    shifts: list[float] = field(default_factory=list)
+    shifts: dict[int, list[float]] = field(default_factory=dict)
     words: int = 0
     violations: set[str] = field(default_factory=set)
     too_wide_px: dict[int, int] = field(default_factory=dict)
@@ -99,7 +102,7 @@ def rest(page: Page) -> float:
 
 
 @contextmanager
-def window(browser: Browser, width: int = 1280, scheme: Any = "light") -> Iterator[Page]:
+def window(browser: Browser, width: int = WIDTH, scheme: Any = "light") -> Iterator[Page]:
     """A new private window whose pages are watched."""
     context = browser.new_context(
         viewport={"width": width, "height": 800}, color_scheme=scheme, reduced_motion="reduce"
@@ -172,9 +175,9 @@ def visit(browser: Browser, url: str, path: str, widths: list[int], measured: Me
             measured.too_wide_px[width] = too_wide(page)
 
 
-def shift(browser: Browser, url: str, path: str) -> float:
+def shift(browser: Browser, url: str, path: str, width: int) -> float:
     """The layout shift of a fresh visit."""
-    with window(browser) as page:
+    with window(browser, width) as page:
         page.goto(url if path == "home" else f"{url}/{path}")
         rest(page)
         return float(page.evaluate("window.shift"))
@@ -205,7 +208,9 @@ def measure(
                 if number or path != "models":
                     results[path].seconds.append(click_seconds(page, path))
         for path in paths:
-            results[path].shifts.append(shift(browser, url, path))
+            for width in (WIDTH, *widths):
+                shifts = results[path].shifts.setdefault(width, [])
+                shifts.append(shift(browser, url, path, width))
     for path in paths:
         visit(browser, url, path, widths, results[path])
     return results
@@ -215,9 +220,11 @@ def show(name: str, results: dict[str, Measured], first_mb: float) -> None:
     print(f"{name}: {first_mb:.2f} MB on the first visit of Home")
     for path, page in results.items():
         seconds = statistics.median(page.seconds) if page.seconds else float("nan")
+        shifts = {width: statistics.median(each) for width, each in page.shifts.items()}
+        narrow = "".join(f", {width}: {shifts[width]:.3f}" for width in shifts if width != WIDTH)
         wide = ", ".join(f"{width}: {px}" for width, px in page.too_wide_px.items() if px > 0)
         print(
-            f"  {path:10} {seconds:5.2f} s  shift {statistics.median(page.shifts):.3f}  "
+            f"  {path:10} {seconds:5.2f} s  shift {shifts[WIDTH]:.3f}{narrow}  "
             f"{page.words:4} words  axe {len(page.violations)}"
             + "".join(f"\n      {rule}" for rule in sorted(page.violations))
             + (f"\n      too wide at {wide}" if wide else "")

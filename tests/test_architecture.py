@@ -346,6 +346,18 @@ def test_a_public_type_has_one_home():
     assert not {name: files for name, files in homes.items() if len(files) > 1}
 
 
+def test_reasons_stand_behind_one_kind_of_button():
+    # "Why?" was a button with an icon, one without, and a link, by page.
+    asked = re.compile(r"""\.(popover|expander)\(\s*f?["'](Why|[^"']*["'][^)]*:material/help:)""")
+    others = {
+        str(path.relative_to(PROJECT)): match.group()
+        for path in _files(PAGES)
+        if path != PAGES / "ui" / "widgets.py"
+        for match in asked.finditer(path.read_text(encoding="utf-8"))
+    }
+    assert not others
+
+
 # Folders that may be larger than the rule says, each with its reason.
 LARGE_FOLDERS = {
     "pages/ui": "what several pages share; whatever one word of the menu needs alone is there"

@@ -14,7 +14,7 @@ from core.workflows.data.certificates import SideCounts
 from core.workflows.data.split_plans import SplitPlan, plan_split
 from core.workflows.data.split_words import gap_in_words, groups_in_words
 from core.workspace import Workspace
-from pages.ui import text
+from pages.ui import text, widgets
 from pages.ui.components import chart
 from pages.ui.figures import dataset_charts
 
@@ -144,5 +144,5 @@ def certificate(leaks: LeakCertificate | None) -> None:
 
 def what_look_alikes_are() -> None:
     """What the certificate can see, behind a small button."""
-    with st.popover("What is checked?", type="tertiary", icon=":material/help:"):
+    with widgets.why("what_is_checked", "What is checked?"):
         st.caption(LOOK_ALIKES)

@@ -10,7 +10,7 @@ from core.evaluation.release.comparison import PairedTable
 from core.workflows.results import comparison
 from core.workflows.results.comparison import Evidence, ModelComparison, ModelSide, RuleChoice
 from core.workflows.results.comparison_verdict import Answer, Question, answers, verdict_in_words
-from pages.ui import counting, text
+from pages.ui import counting, text, widgets
 from pages.ui.components import chart
 from pages.ui.figures import differences, outcome_matrices
 from pages.ui.places import Place, to_verdicts
@@ -133,7 +133,7 @@ def _rules(result: ModelComparison) -> None:
         help="Models can be compared only by the same decision rule. Release criteria always use "
         "each model's own threshold.",
     )
-    with st.popover("Why?", type="tertiary", icon=":material/help:", key="why_rules"):
+    with widgets.why("why_rules"):
         st.markdown(f"Other model: {_rule(result.first)}")
         st.markdown(f"This model: {_rule(result.second)}")
         st.markdown(

@@ -14,7 +14,7 @@ from core.words import CROSS_VALIDATED, NO_PROOF
 from core.workflows.results import evaluation
 from core.workflows.results.judging import JudgedSet
 from core.workspace import Workspace
-from pages.ui import judged, text
+from pages.ui import judged, text, widgets
 from pages.ui.figures.theme import PALETTE, Colour
 
 SUBSET_WORDS = {
@@ -212,7 +212,7 @@ def _basis(workspace: Workspace, judgement: JudgedSet, numbers: Headline, subset
     with st.container(horizontal=True, vertical_alignment="center", key="basis", gap="small"):
         st.caption(line[:1].upper() + line[1:], width="content")
         reasons = _reasons(judgement, numbers, subset, has_rule=has_rule)
-        with st.popover("Why?", type="tertiary", key="why"):
+        with widgets.why("why"):
             st.markdown("\n".join(f"- {words}" for words in reasons))
 
 

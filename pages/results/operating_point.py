@@ -145,7 +145,7 @@ def _threshold(
 
 def _why(basis: Basis, draft: threshold_form.Draft, confidence: float) -> None:
     """The rule in words, and what the numbers rest on."""
-    with st.popover("Why?", type="tertiary", icon=":material/help:", key="why"):
+    with widgets.why("why"):
         st.markdown(
             f"{text.plain(point_in_words(draft.point))} "
             f"Chosen: {text.plain(draft.choice.chosen_by)}."

@@ -205,7 +205,7 @@ def needed(claimed: Claim) -> None:
 
 def _why(claimed: Claim, defective: int, good: int) -> None:
     confidence = exact_percent(claimed.confidence)
-    with st.popover("Why?", type="tertiary", icon=":material/help:", key="why"):
+    with widgets.why("why"):
         st.markdown(
             f"With {confidence} confidence, {defective:,} defective parts without an escape prove "
             f"an escape rate below {exact_percent(claimed.escape)}; {good:,} good parts without a "

@@ -13,7 +13,7 @@ from core.workflows.training.runs import RunView
 from core.workflows.use import alike, models
 from core.workspace import Workspace
 from pages.training import run_actions, run_live
-from pages.ui import text
+from pages.ui import text, widgets
 from pages.ui.components import chart
 from pages.ui.figures import training_curves
 from pages.ui.people import rights
@@ -198,7 +198,7 @@ def _why(path: Sequence[PenaltyPoint], penalty: float | None) -> None:
     chosen = next((point for point in path if point.penalty == penalty), None)
     with (
         st.container(horizontal=True),
-        st.popover("Why this penalty?", type="tertiary", icon=":material/help:"),
+        widgets.why("why_penalty", "Why this penalty?"),
     ):
         if chosen is not None:
             loss = f"{text.decimal(chosen.log_loss)} ± {text.decimal(chosen.standard_error)}"

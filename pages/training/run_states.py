@@ -4,6 +4,7 @@ import streamlit as st
 
 from core.domain.training import RunState
 from core.workflows.training.run_words import next_in_words, state_in_words
+from pages.ui import widgets
 from pages.ui.text import BadgeColour
 
 LOOKS: dict[RunState, tuple[str, BadgeColour]] = {
@@ -26,7 +27,7 @@ def badge(state: RunState) -> None:
 
 def key_of_states(*, has_epochs: bool) -> None:
     """All states of such a run and what one can do in each, behind a small button."""
-    with st.popover("States", type="tertiary", icon=":material/help:"):
+    with widgets.why("run_states", "States"):
         for state, (icon, _) in LOOKS.items():
             if has_epochs or state is not RunState.STOPPED_WITH_MODEL:
                 words = next_in_words(state, has_epochs=has_epochs)

@@ -23,12 +23,14 @@ _HEAD_END = b"</head>"
 # drawn: until then a gray bar of another height stands in their place, and the page jumps.
 _ELEMENTS = (
     "BidiComponent",
+    "Button",
     "ButtonGroup",
     "Checkbox",
     "FileUploader",
     "Html",
     "Metric",
     "NumberInput",
+    "PageLink",
     "Pagination",
     "Progress",
     "Radio",

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any, assert_never
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from core.domain.configs.augment import AugmentConfig
 from core.domain.configs.preprocess import PreprocessConfig
@@ -47,6 +48,14 @@ def empty_state(
         with st.container(horizontal=True, horizontal_alignment="center"):
             for place, label in dict.fromkeys(map(_first_possible, links)):
                 st.page_link(place, label=label, icon=place.icon, query_params=query)
+
+
+def why(key: str, words: str = "Why?") -> DeltaGenerator:
+    """A small button with the reasons behind it, for whoever asks; the same on every page.
+
+    On findings, a component of ours (`findings.js`), the same button is drawn in HTML.
+    """
+    return st.popover(words, type="tertiary", icon=":material/help:", key=key)
 
 
 def _first_possible(link: tuple[Place, str]) -> tuple[Place, str]:

@@ -92,8 +92,8 @@ def _release(model: Model, standing: ModelStanding) -> None:
             )
         return
     st.markdown(f"**{text.plain(model.name)}** becomes the model that Predict offers first.")
-    if model.dataset_id is not None:
-        st.caption("The released model of the same dataset is retired.")
+    for former in registry.retired_by_release(state.workspace(), model):
+        st.caption(f"{text.plain(former.name)}, which is released now, is retired.")
     doubts = registry.doubts_about(state.workspace(), model)
     for doubt in doubts:
         st.warning(text.plain(doubt), icon=":material/report:")

@@ -12,7 +12,15 @@ from core.workflows.results.thresholds import ThresholdChoice
 from core.workflows.use import models
 from core.workspace import Workspace
 from pages.ui import threshold_form
-from tests.browser.conftest import App, becomes, click, open_page, settled, show_test_results
+from tests.browser.conftest import (
+    App,
+    becomes,
+    click,
+    eventually,
+    open_page,
+    settled,
+    show_test_results,
+)
 from tests.made import add_model, make_dataset
 
 pytestmark = pytest.mark.browser
@@ -165,3 +173,30 @@ def test_the_comparison_shows_the_new_escapes(app: App, page: Page, made: Worksp
     settled(page)
     page.get_by_text(f"Fixed false rejects ({rejected})").click()
     expect(page.locator(".ts-images .tile")).to_have_count(min(24, rejected))
+
+
+def test_the_help_of_a_setting_leaves_its_own_field_free(
+    app: App, page: Page, made: Workspace
+) -> None:
+    # Without room above its field, it lay over the number that one was about to change.
+    page.set_viewport_size({"width": 1280, "height": 420})
+    open_page(page, app, "plan?model=model-new")
+    field = page.get_by_test_id("stNumberInput").filter(has_text="Expected true rate")
+    field.evaluate(
+        "f => document.querySelector('.stMain').scrollBy(0, f.getBoundingClientRect().top - 48)"
+    )
+    field.get_by_test_id("stTooltipHoverTarget").hover()
+    tip = page.get_by_test_id("stTooltipContent")
+    expect(tip).to_be_visible()
+    place = field.bounding_box()
+    assert place is not None
+    assert place["y"] == pytest.approx(48, abs=1)  # right below the bar
+
+    def overlap_px() -> float:
+        over, own = tip.bounding_box(), field.bounding_box()
+        assert over is not None
+        assert own is not None
+        low = min(over["y"] + over["height"], own["y"] + own["height"])
+        return low - max(over["y"], own["y"])
+
+    eventually(lambda: overlap_px() <= 0)

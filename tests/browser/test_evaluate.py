@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from core.domain.configs.preprocess import PreprocessConfig
 from core.domain.datasets import Dataset, Sample, Verdict
@@ -146,6 +146,37 @@ def test_from_a_cell_to_a_corrected_label_and_back(app: App, page: Page, made: s
     expect(dialog.locator(".title")).to_contain_text("Wrong: predicted good")
     expect(heat).to_have_attribute("aria-checked", "true")
     close_image(page)
+
+
+NOTE_TOPS = """
+window.tops = { '.st-key-controls': [], '[class*="st-key-verdict_"]': [], '.stTabs': [] }
+const note = () => {
+  for (const [place, tops] of Object.entries(window.tops)) {
+    const found = document.querySelector(place)
+    if (found) tops.push(found.getBoundingClientRect().top)
+  }
+  requestAnimationFrame(note)
+}
+note()
+"""
+
+
+def test_a_narrow_page_does_not_move_while_it_loads(app: App, page: Page, made: str) -> None:
+    # The gray bars that stand for links and buttons were higher than these, and narrower.
+    page.set_viewport_size({"width": 600, "height": 800})
+    page.add_init_script(NOTE_TOPS)
+
+    def late(route: Route) -> None:  # what is drawn until then stands for links and buttons
+        page.wait_for_selector('.st-key-steps [data-testid="stSkeleton"]', state="attached")
+        page.wait_for_selector(".stTabs", state="attached")
+        route.continue_()
+
+    page.route(re.compile(r"/(PageLink|Button|ButtonGroup)\.[^/]*\.js"), late)
+    open_page(page, app, f"evaluate?model={made}")
+    expect(page.locator('.stMain [data-testid="stSkeleton"]')).to_have_count(0)
+    for place, tops in page.evaluate("window.tops").items():
+        assert tops, place
+        assert max(tops) - min(tops) < 4, (place, set(tops))
 
 
 def test_classes_are_sorted_and_chosen_by_keyboard_and_stay_in_the_link(

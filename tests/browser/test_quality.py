@@ -42,6 +42,15 @@ def test_a_finding_is_fixed_in_one_click_and_undone_in_its_message(
     expect(page.locator(f"{COPIES} img")).to_have_count(2)
     said = page.locator(".message .said")
 
+    # The reasons used to push the cards down; they lie over them, as on all other pages.
+    section = page.locator("[data-kind=exact_duplicate]")
+    place = section.locator(".card").bounding_box()
+    section.get_by_role("button", name="Why?").click()
+    expect(section.locator(".reasons")).to_be_visible()
+    assert section.locator(".card").bounding_box() == place
+    page.keyboard.press("Escape")
+    expect(section.locator(".reasons")).to_be_hidden()
+
     page.locator(COPIES).get_by_role("button", name="Keep one").click()
     expect(said).to_have_text("Excluded 1 image.")
     expect(page.locator(COPIES)).to_have_count(0)

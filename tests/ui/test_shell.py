@@ -1,5 +1,6 @@
 """What is open on every page: the context bar, the doors, the steps, and links that are wrong."""
 
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -25,6 +26,7 @@ from tests.conftest import Trained, copy_of
 from tests.made import set_limits
 from tests.ui.conftest import OpenPage
 
+ASSETS = Path(text.__file__).parent / "assets"
 SPARE = "ds-spare", "split-spare", "model-spare"
 
 
@@ -396,3 +398,14 @@ def test_steps_say_what_is_done_what_is_next_and_what_is_missing(
     app = open_page(Place.EVALUATE, workspace)
     words = " ".join(link.value.replace("\\", "") for link in app.get("page_link"))
     assert "Threshold:gray[, blocked. Needs a trained model.]" in words
+
+
+def test_every_dialog_lies_over_one_backdrop() -> None:
+    # Streamlit's dialogs, the list of keys, findings and images had four of them.
+    sheets = {path.name: path.read_text(encoding="utf-8") for path in ASSETS.glob("*.css")}
+    ours = re.findall(r"::backdrop \{([^}]*)\}", "".join(sheets.values()))
+    native = re.findall(r"\.stDialog[^{]*\{([^}]*)\}", sheets["frame.css"])
+    assert len(ours) == 3
+    assert len(native) == 1
+    assert all("background: var(--ts-backdrop);" in rule for rule in (*ours, *native))
+    assert len(re.findall(r"--ts-backdrop:", "".join(sheets.values()))) == 1

@@ -5,15 +5,18 @@ from pathlib import Path
 import pytest
 
 from core.domain.findings import Finding, FindingKind, QualityCheck, Severity
-from core.domain.signoff import AccessKind, MarkKind
+from core.domain.models import ModelStage
+from core.domain.signoff import AccessKind, MarkKind, Seal
 from core.domain.splits import Subset
-from core.domain.stages.states import StepAction
+from core.domain.stages.states import ReadVerdict, StepAction
 from core.errors import ConfigError
 from core.evaluation.decisions.outcome import single_threshold
 from core.evaluation.release.criteria import ReleaseCriteria
 from core.evaluation.release.words import GOLDEN_RIGHT, REVIEWS_NOT_LIMITED
 from core.store import judgement, quality, splits
+from core.store import models as model_rows
 from core.store.database import connect, transaction
+from core.store.stages.verdicts import save_verdict
 from core.workflows.data import datasets, edits
 from core.workflows.results import access, judging
 from core.workflows.results.comparison import PREDICTED_CLASS
@@ -180,6 +183,23 @@ def test_a_void_seal_shows_what_was_sealed_beside_what_holds_now_and_the_way_bac
     app.button(key="restore_criteria").click().run()
     assert not app.exception
     assert "Criteria met" in app.success[0].value
+
+
+def test_a_release_names_the_model_that_it_retires_and_only_if_there_is_one(
+    open_page: OpenPage, made: Made
+) -> None:
+    # "The released model of the same dataset is retired", where none had been released.
+    with connect(made.workspace) as db, transaction(db):
+        judgement.insert_seal(db, Seal("model-new", "split-1", 1.0, "", "", "d", opened_at=2.0))
+        save_verdict(db, ReadVerdict("model-new", (), "", "", 3.0))
+    app = open_page("use/models.py", made.workspace)
+    app.button(key="release_model-new").click().run()
+    assert "becomes the model that Predict offers first" in _said(app)
+    assert "is retired" not in _said(app)
+    with connect(made.workspace) as db, transaction(db):
+        model_rows.set_stage(db, "model-present", ModelStage.RELEASED)
+    app.button(key="release_model-new").click().run()
+    assert "present, which is released now, is retired" in _said(app)
 
 
 def test_what_is_sealed_is_said_once_and_its_editor_is_closed(

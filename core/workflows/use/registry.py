@@ -58,6 +58,12 @@ def set_stage(workspace: Workspace, name_or_id: str, stage: ModelStage, reason: 
         return models.find_model(db, model.id)
 
 
+def retired_by_release(workspace: Workspace, model: Model) -> list[Model]:
+    """The models that a release of this one retires: those released for the same dataset."""
+    with connect(workspace) as db:
+        return models.released_beside(db, model)
+
+
 def refusal_to_release(standing: ModelStanding) -> str:
     """Why a model cannot be released without more; empty if it can."""
     match standing:

@@ -56,7 +56,9 @@ def _classes(workspace: Workspace, dataset: Dataset, chosen: Verdicts) -> None:
     counts = datasets.class_counts(workspace, dataset)
     half = len(shown) if len(shown) <= _TALL else -(-len(shown) // 2)
     with st.container(key="verdicts_rows"):
-        for column, part in zip(st.columns(2), (shown[:half], shown[half:]), strict=True):
+        for column, part in zip(
+            st.columns(2, gap="large"), (shown[:half], shown[half:]), strict=True
+        ):
             with column, st.container(gap="xsmall"):
                 for position in part:
                     _row(dataset, names[position], position, counts[names[position]], chosen)

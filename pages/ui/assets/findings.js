@@ -116,6 +116,20 @@ function create(root) {
     return made
   }
 
+  // The button of `widgets.why`: what it opens lies over the cards, which stay where they are.
+  function why(reasons) {
+    const opener = button('why', '', null), told = element('p', 'menu reasons', reasons)
+    const icon = name => Object.assign(element('span', 'icon', name), { ariaHidden: 'true' })
+    opener.append(icon('help'), 'Why?', icon('expand_more'))
+    opener.popoverTargetElement = told
+    told.popover = 'auto'
+    told.onbeforetoggle = ({ newState }) => {
+      opener.lastChild.textContent = newState === 'open' ? 'expand_less' : 'expand_more'
+      if (newState === 'open') requestAnimationFrame(() => putBelow(told, opener))
+    }
+    return [opener, told]
+  }
+
   function section(part) {
     const made = element('section'), head = element('div', 'head'), grid = element('div', 'cards')
     const title = element('h3', '', part.title + ' ')
@@ -123,9 +137,7 @@ function create(root) {
     title.id = `title-${part.kind}`
     made.setAttribute('aria-labelledby', title.id)
     made.dataset.kind = part.kind
-    const why = element('details', 'why')
-    why.append(element('summary', '', 'Why?'), element('p', '', part.why))
-    head.append(title, why, element('span', 'space'))
+    head.append(title, ...why(part.why), element('span', 'space'))
     if (part.bulk.length) {
       head.append(button('quiet bulk', `For all ${part.count.toLocaleString('en')} …`,
         event => menu(event.currentTarget, part.bulk), locked({ ariaHasPopup: 'menu' })))
@@ -147,10 +159,7 @@ function create(root) {
     if (text !== drawn) {
       const before = cards(), had = active()
       const place = before.indexOf(had), key = had?.item.key
-      const folded = [...sections.querySelectorAll('details[open]')]
-        .map(d => d.closest('section').dataset.kind)
       sections.replaceChildren(...data.sections.map(section))
-      for (const kind of folded) sections.querySelector(`[data-kind="${kind}"] details`)?.setAttribute('open', '')
       drawn = text
       const now = cards()
       const next = now.find(c => c.item.key === key) ?? now[Math.min(place, now.length - 1)]
@@ -200,12 +209,16 @@ function create(root) {
     }
     host().append(list)
     list.showPopover()
-    const at = opener.getBoundingClientRect(), own = list.getBoundingClientRect()
+    putBelow(list, opener)
+    list.firstElementChild.focus()
+  }
+
+  function putBelow(popover, opener) {
+    const at = opener.getBoundingClientRect(), own = popover.getBoundingClientRect()
     const left = Math.min(at.left, innerWidth - own.width - 8)
     const below = at.bottom + 4, isLow = below + own.height > innerHeight
-    list.style.left = `${Math.max(8, left)}px`
-    list.style.top = `${isLow ? Math.max(8, at.top - own.height - 4) : below}px`
-    list.firstElementChild.focus()
+    popover.style.left = `${Math.max(8, left)}px`
+    popover.style.top = `${isLow ? Math.max(8, at.top - own.height - 4) : below}px`
   }
 
   // ---- the message after an action, with its undo

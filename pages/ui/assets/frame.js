@@ -7,6 +7,7 @@ const SEQUENCE_MS = 1500
 const PHONE_PX = 768
 const CALM_MS = 100
 const PICK_MS = 5000
+const FIELD_PX = 140
 const SEARCH = '[class*="st-key-search"] input, [class*="text_filter"] input, input[type="search"]'
 
 let present = null
@@ -23,6 +24,7 @@ export default function ({ data, parentElement }) {
     document.addEventListener('click', holdLink, true)
     document.addEventListener('click', closeMenu)
     document.addEventListener('keydown', enterPopover)
+    document.addEventListener('scroll', clearField, { capture: true, passive: true })
     setTimeout(() => fetchAhead(data.ahead), CALM_MS)
     // Parts of the page are drawn after this component.
     new MutationObserver(describeSoon).observe(document.body,
@@ -51,6 +53,7 @@ function describeSoon() {
   requestAnimationFrame(() => {
     isToDescribe = false
     describe(present.data)
+    clearField()
   })
 }
 
@@ -128,6 +131,21 @@ function keepFocus(tries = 20) {
     ?? document.querySelector('[class*="st-key-context_fold-"] button')
   pickedIn = null
   if (document.activeElement === document.body) menu?.focus({ preventScroll: true })
+}
+
+// Without room above its field, Streamlit lays the help over it: there it goes below the field. Not
+// below a tall one, which the pointer would have to cross.
+function clearField() {
+  for (const help of document.querySelectorAll('[data-testid="stTooltipContent"]')) {
+    const asked = document.querySelector(`[aria-describedby~="${CSS.escape(help.parentElement.id)}"]`)
+    const label = asked?.closest('[data-testid="stWidgetLabel"]')
+    const field = label?.closest('[data-testid="stElementContainer"]')?.getBoundingClientRect()
+    if (!field || field.height > FIELD_PX) continue
+    help.style.translate = ''
+    const own = help.getBoundingClientRect(), by = Math.ceil(field.bottom + 4 - own.top)
+    const isOver = own.top < field.bottom && own.bottom > label.getBoundingClientRect().bottom
+    if (isOver && own.bottom + by < innerHeight) help.style.translate = `0 ${by}px`
+  }
 }
 
 // Code of what later pages show is started once the first page stands: the first chart of a visit
