@@ -142,8 +142,9 @@ def _refitted(session: JobSession, data: TrainingData, made: TrainedModel) -> Tr
     check, validation = stop_check(session), data.subsets[Subset.VALIDATION]
     features = np.concatenate([made.features[Subset.TRAIN], made.features[Subset.VALIDATION]])
     task = head_task(data, features, _learned(data))
-    path = [item.point for item in judged_path(task, on_step=check, folds=folds)]
-    penalty = chosen_penalty(config, path)
+    is_told = config.penalty > 0
+    path = () if is_told else judged_path(task, on_step=check, folds=folds)
+    penalty = chosen_penalty(config, [item.point for item in path])
     judged = judged_at(task, penalty, on_step=check, folds=folds)
     assert judged is not None  # there are folds
     confidences = judged.confidences[-len(validation) :]
