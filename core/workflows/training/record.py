@@ -22,7 +22,7 @@ from core.models.digest import weights_digest
 from core.store import datasets, splits, versions
 from core.store import runs as run_rows
 from core.store.database import connect
-from core.words import count, decimal, joined, size
+from core.words import count, decimal, joined, significant, size
 from core.workflows.training import checkpoints, control, last_layers, runs
 from core.workflows.training.checkpoints import MeasuredCheckpoint
 from core.workflows.training.run_words import setting_in_words, state_in_words
@@ -92,6 +92,13 @@ def ends_with_quick(workspace: Workspace, run_id: str) -> bool:
     """Whether a staged or full run kept what quick makes, as training brought no proven gain."""
     with connect(workspace) as db:
         return bool(run_rows.record_of(db, run_id).get("start_kept"))
+
+
+def ends_refitted(workspace: Workspace, run_id: str) -> bool:
+    """Whether the trained network of a run got a last layer solved on validation images, too."""
+    with connect(workspace) as db:
+        found = run_rows.record_of(db, run_id)
+    return "refit_penalty" in found and not found.get("start_kept")
 
 
 def class_names_of(workspace: Workspace, run: TrainingRun) -> tuple[str, ...]:
@@ -173,7 +180,8 @@ def _kept_in_words(run: TrainingRun, record: RunRecord) -> Iterator[tuple[str, s
         before, after = (decimal(computed_on[f"{n}_log_loss"]) for n in ("start", "trained"))
         yield "kept", f"the model of quick ({detail}): log loss {before}, trained {after}"
     elif penalty := computed_on.get("refit_penalty"):
-        yield "refitted", f"its last layer, on training and validation images, penalty {penalty:g}"
+        told = f"penalty {significant(penalty)}"
+        yield "refitted", f"its last layer, on training and validation images, {told}"
 
 
 def _last_layer_in_words(

@@ -97,6 +97,7 @@ def test_a_trained_network_gets_a_last_layer_that_knows_the_validation_images(
     assert changed == {f"{card.head}.weight", f"{card.head}.bias"}
     record = run_record.run_record(copy, view)
     assert record.computed_on["weights_sha256"] == record.models[0].weights_sha256
+    assert run_record.ends_refitted(copy, view.run.id)
     words = dict(run_record.facts_in_words(view, record))["refitted"]
     assert words.startswith("its last layer, on training and validation images, penalty ")
 
