@@ -126,7 +126,7 @@ def test_a_guarantee_is_held_against_the_test(call, made):
     wishes = ("threshold", "new", "--max-escape", 0.001, "--guarantee", "--save")
     refused = call(*wishes, code=1)
     assert "This guarantee is impossible" in refused["error"]
-    assert "plan" in refused["hint"]
+    assert "Plan says how many" in refused["hint"]
     assert thresholds.saved_rule(made.workspace, "new") is None
 
 
