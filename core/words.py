@@ -20,6 +20,8 @@ _MOST_DECIMALS = 6
 CROSS_VALIDATED = (
     "the model was refitted on these images; each was judged by a model that had not seen it"
 )
+# What is added of a model that was trained in epochs.
+EPOCH_CHOSEN = "Slightly optimistic, because these images also chose the best epoch."
 # What bounds on validation images are worth, on every page that shows them.
 NO_PROOF = (
     "Settings and thresholds were chosen on validation images: their bounds are a forecast, and "

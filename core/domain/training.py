@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from core.domain.configs.augment import AugmentConfig
-from core.domain.configs.choices import Detail, HeadKind, Recipe
+from core.domain.configs.choices import Detail, HeadKind
 from core.domain.configs.preprocess import PreprocessConfig
 from core.domain.configs.train import TrainConfig
 
@@ -40,9 +40,8 @@ class TrainingRun:
 
     @property
     def refits(self) -> bool:
-        """Whether the released model also learns from the validation images; a fold never does."""
-        learns_at_once = self.train.recipe in (Recipe.QUICK, Recipe.GOOD_ONLY)
-        return learns_at_once and self.train.refit and self.fold is None
+        """Whether what is solved also learns from the validation images; a fold never does."""
+        return self.train.refit and self.fold is None
 
 
 class RunState(StrEnum):

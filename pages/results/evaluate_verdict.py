@@ -10,9 +10,10 @@ from core.evaluation.decisions.views import Headline
 from core.evaluation.measures.class_rates import ClassRates, class_rates
 from core.evaluation.measures.intervals import Rate
 from core.evaluation.measures.parts import Unit
-from core.words import CROSS_VALIDATED, NO_PROOF
+from core.words import CROSS_VALIDATED, EPOCH_CHOSEN, NO_PROOF
 from core.workflows.results import evaluation
 from core.workflows.results.judging import JudgedSet
+from core.workflows.training import record
 from core.workspace import Workspace
 from pages.ui import judged, text, widgets
 from pages.ui.figures.theme import PALETTE, Colour
@@ -211,7 +212,7 @@ def _basis(workspace: Workspace, judgement: JudgedSet, numbers: Headline, subset
     line = " · ".join(filter(None, tokens))
     with st.container(horizontal=True, vertical_alignment="center", key="basis", gap="small"):
         st.caption(line[:1].upper() + line[1:], width="content")
-        reasons = _reasons(judgement, numbers, subset, has_rule=has_rule)
+        reasons = _reasons(workspace, judgement, numbers, subset, has_rule=has_rule)
         with widgets.why("why"):
             st.markdown("\n".join(f"- {words}" for words in reasons))
 
@@ -226,11 +227,13 @@ def _area_in_words(judgement: JudgedSet) -> str:
 
 
 def _reasons(
-    judgement: JudgedSet, numbers: Headline, subset: Subset, *, has_rule: bool
+    workspace: Workspace, judgement: JudgedSet, numbers: Headline, subset: Subset, *, has_rule: bool
 ) -> list[str]:
     reasons = [SUBSET_WORDS[subset], BOUNDS_WORDS]
     if judgement.model.validation_cross_validated and subset is Subset.VALIDATION:
         reasons.append(f"Cross-validated: {CROSS_VALIDATED}.")
+    if subset is Subset.VALIDATION and record.chose_its_epoch(workspace, judgement.model):
+        reasons.append(EPOCH_CHOSEN)
     if judgement.counted_in_words:
         reasons.append(judgement.counted_in_words)
     if judgement.unit is Unit.PARTS:

@@ -29,12 +29,12 @@ def numbers_and_charts(workspace: Workspace, view: RunView, job: Job) -> None:
         _solved(workspace, view, job)
         return
     run_live.numbers(workspace, view, job, curve)
-    run_live.charts(workspace, view, job.status, curve)
     if record.ends_refitted(workspace, view.run.id):
         st.caption(
             "At the end its last layer was solved on training and validation images, "
             "which the curves do not show."
         )
+    run_live.charts(workspace, view, job.status, curve)
     if tried := runs.detail_trials(workspace, view.run.id):
         kept = record.ends_with_quick(workspace, view.run.id)
         title = "The model of quick, which was kept" if kept else "The model it started from"

@@ -71,7 +71,8 @@ def numbers(workspace: Workspace, view: RunView, job: Job, curve: Sequence[Epoch
             f"{text.decimal(best.val_macro_f1)} · {_epoch_name(best.epoch)}"
             if best
             else text.NOTHING,
-            help=f"{MACRO_F1_HELP} The model keeps the weights of the best epoch.",
+            help=f"{MACRO_F1_HELP} The model keeps the weights of the best epoch; "
+            "its last layer may be solved anew at the end.",
             width="content",
         )
         st.metric(

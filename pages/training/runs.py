@@ -8,6 +8,7 @@ from core.domain.configs.acting import acted_on, recipe_is_trained
 from core.domain.jobs import Job, JobStatus
 from core.domain.training import RunState
 from core.errors import TouchstoneError
+from core.words import EPOCH_CHOSEN
 from core.workflows import jobs
 from core.workflows.data import datasets
 from core.workflows.training import folds, refit, runs
@@ -92,7 +93,7 @@ def _together(workspace: Workspace, group: FoldGroup) -> None:
             "was not trained on."
         )
         if any(in_epochs(workspace, member) for member in group.views):
-            words += " Slightly optimistic, because these images also select the best epoch."
+            words += f" {EPOCH_CHOSEN}"
         for title, spread in (
             ("Validation accuracy", result.accuracy),
             ("Validation macro F1", result.macro_f1),

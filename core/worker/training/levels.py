@@ -317,8 +317,8 @@ class _Search:
 def compared_rows(data: TrainingData) -> NDArray[np.intp]:
     """The images that levels and heads are compared on: all that a quick model learns from."""
     # Why not the training images alone: too few groups are among them to tell levels apart.
-    subsets, run = data.subsets, data.run
-    if not run.train.refit or run.fold is not None:
+    subsets = data.subsets
+    if not data.run.refits:
         return subsets[Subset.TRAIN]
     return np.concatenate([subsets[Subset.TRAIN], subsets[Subset.VALIDATION]])
 

@@ -9,7 +9,7 @@ from core.domain.configs.choices import Detail, KeptEpoch, Recipe
 from core.domain.configs.train import TrainConfig
 from core.domain.jobs import Phase
 from core.domain.splits import Subset
-from core.domain.training import TrainingRun, chosen_detail, chosen_penalty
+from core.domain.training import chosen_detail, chosen_penalty
 from core.inference.heads import Head
 from core.inference.predictor import softmax
 from core.models.build import PixelFeatures
@@ -124,7 +124,7 @@ def better_of(session: JobSession, material: TrainingData, made: TrainedModel) -
         f"{losses['trained_log_loss']:.3f}, and {losses['start_log_loss']:.3f} of the model that "
         "quick makes of the same images, which was kept."
     )
-    return solved_model(session, material, backbone, level, refits=_refits(material.run))
+    return solved_model(session, material, backbone, level, refits=material.run.refits)
 
 
 def _refitted(session: JobSession, data: TrainingData, made: TrainedModel) -> TrainedModel:
@@ -137,7 +137,7 @@ def _refitted(session: JobSession, data: TrainingData, made: TrainedModel) -> Tr
     """
     config = data.run.train
     folds = _validation_folds(data, divided=True)
-    if not (_refits(data.run) and _is_solved_alike(config) and len(folds) > 1):
+    if not (data.run.refits and _is_solved_alike(config) and len(folds) > 1):
         return made
     check, validation = stop_check(session), data.subsets[Subset.VALIDATION]
     features = np.concatenate([made.features[Subset.TRAIN], made.features[Subset.VALIDATION]])
@@ -180,10 +180,6 @@ def _validation_folds(data: TrainingData, *, divided: bool) -> list[NDArray[np.i
         return [before + np.arange(len(rows))]
     nothing = np.empty((len(rows), 0), np.float32)
     return [before + fold for fold in group_folds(head_task(data, nothing, rows))]
-
-
-def _refits(run: TrainingRun) -> bool:
-    return run.train.refit and run.fold is None
 
 
 def _is_solved_alike(config: TrainConfig) -> bool:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from core.domain.configs.acting import acted_on
+from core.domain.configs.acting import acted_on, recipe_is_trained
 from core.domain.configs.choices import Recipe
 from core.domain.models import Model
 from core.domain.settings import Setting, Value
@@ -99,6 +99,16 @@ def ends_refitted(workspace: Workspace, run_id: str) -> bool:
     with connect(workspace) as db:
         found = run_rows.record_of(db, run_id)
     return "refit_penalty" in found and not found.get("start_kept")
+
+
+def chose_its_epoch(workspace: Workspace, model: Model) -> bool:
+    """Whether the validation images chose the epoch whose weights a model has."""
+    if model.run_id is None:
+        return False
+    with connect(workspace) as db:
+        is_trained = recipe_is_trained(run_rows.find_run(db, model.run_id).train.recipe)
+        kept_quick = run_rows.record_of(db, model.run_id).get("start_kept")
+    return is_trained and not (kept_quick and model.validation_cross_validated)
 
 
 def class_names_of(workspace: Workspace, run: TrainingRun) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from core.domain.configs.choices import Detail, DetailChoice, Recipe
 from core.domain.configs.train import recipe_defaults
@@ -58,6 +59,7 @@ def test_a_run_may_end_with_a_level_on_which_it_did_not_train(trained, tmp_path,
     assert facts["kept"].startswith("the model of quick (turned): log loss 0.")
     model = models.find_model(copy, view.models[0])
     assert read_card(models.exported_bundle(copy, model)).detail is Detail.TURNED
+    assert not run_record.chose_its_epoch(copy, model)  # it is the model of quick
     # A kept epoch is of the level on which it was trained.
     made = jobs.wait(copy, checkpoints.make_model(copy, view.run.id, "last").id, on_change=print)
     assert made.status is JobStatus.COMPLETED, made.error
@@ -98,8 +100,29 @@ def test_a_trained_network_gets_a_last_layer_that_knows_the_validation_images(
     record = run_record.run_record(copy, view)
     assert record.computed_on["weights_sha256"] == record.models[0].weights_sha256
     assert run_record.ends_refitted(copy, view.run.id)
+    assert run_record.chose_its_epoch(copy, final)
     words = dict(run_record.facts_in_words(view, record))["refitted"]
     assert words.startswith("its last layer, on training and validation images, penalty ")
+
+
+@pytest.mark.parametrize("setting", [{"refit": False}, {"focal_gamma": 1.0}])
+def test_a_last_layer_that_is_not_to_be_solved_stays_as_it_was_trained(
+    trained, tmp_path, monkeypatch, setting
+):
+    copy = copy_of(trained.workspace, tmp_path / "copy")
+    config = replace(
+        recipe_defaults(Recipe.FULL, QUICK.network),
+        detail=DetailChoice.WHOLE,
+        epochs=1,
+        device="cpu",
+        **setting,
+    )
+    answers = iter([True])  # training paid; nothing else is asked
+    monkeypatch.setattr(Gain, "is_proven", property(lambda _: next(answers)))
+    view = _trained_here(copy, trained, config)
+    assert next(answers, None) is None
+    assert not models.find_model(copy, view.models[0]).validation_cross_validated
+    assert not run_record.ends_refitted(copy, view.run.id)
 
 
 def _trained_here(copy, trained, config):
