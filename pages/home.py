@@ -1,7 +1,5 @@
 """Home: what is at work, how far every dataset is, and the one next step of each."""
 
-from pathlib import Path
-
 import streamlit as st
 
 from core.domain.names import name_key
@@ -10,7 +8,6 @@ from core.workflows.board import BoardEntry
 from pages.board import cards, first_visit, running
 from pages.ui import state, text
 
-STYLE = Path(__file__).parent / "ui" / "assets" / "board.css"
 SEARCH_FROM = 9  # datasets: fewer are seen at a glance
 PAGE = 12
 CARD_PX = 400
@@ -56,7 +53,6 @@ def page() -> None:
     if not entries and not pending:
         first_visit.welcome()
         return
-    st.html(STYLE)
     matching = head(entries)
     running.running_jobs(workspace)
     running.failed_imports(pending)

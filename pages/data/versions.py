@@ -202,7 +202,7 @@ def export(workspace: Workspace, dataset: Dataset, listed: list[DatasetVersion])
     st.header("Export")
     known = {v.number: v for v in listed}
     made = {s.id: s.name for s in splits.list_splits(workspace, dataset.id)}
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    with st.container(horizontal=True, vertical_alignment="bottom", key="export_row"):
         number = st.selectbox(
             "Version",
             list(known),

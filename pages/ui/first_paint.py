@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from pages.ui.shell import missing
 
 _ASSETS = Path(__file__).parent / "assets"
+_SHEETS = ("first_paint.css", "frame.css", "board.css")
 # Why in the body: rules of the same weight must come after those of Streamlit, in the head.
 _BODY = b"<body>"
 _HEAD_END = b"</head>"
@@ -53,7 +54,7 @@ class StyleFirstPaint:
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
-        sheets = [(_ASSETS / name).read_bytes() for name in ("first_paint.css", "frame.css")]
+        sheets = [(_ASSETS / name).read_bytes() for name in _SHEETS]
         self._style = b"<style>" + b"\n".join(sheets) + b"</style>"
         self._code = _files_of_elements()
 

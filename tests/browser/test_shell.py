@@ -21,6 +21,12 @@ from tests.conftest import Trained, copy_of, write_class_folders
 
 pytestmark = pytest.mark.browser
 PHONE = {"width": 390, "height": 844}
+NOTE_SHIFT = """
+window.shift = 0;
+new PerformanceObserver(list => {
+  for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.shift += entry.value;
+}).observe({type: 'layout-shift', buffered: true});
+"""
 LONG = "Gearbox housing castings line 4, camera left, spring of 2026"
 
 
@@ -173,6 +179,22 @@ def test_a_card_of_home_shows_the_value_of_its_best_model_on_a_phone(
     assert card is not None
     assert box is not None
     assert box["x"] + box["width"] <= card["x"] + card["width"]
+
+
+def test_a_phone_shows_the_steps_in_one_row_that_moves_nothing(
+    long_names: App, page: Page, trained: Trained
+) -> None:
+    # The strip wrapped while its links were drawn, and moved all below it: .28 on this page.
+    page.set_viewport_size({"width": 320, "height": 844})
+    page.add_init_script(NOTE_SHIFT)
+    open_page(page, long_names, f"versions?model={trained.model.id}")
+    heading = page.locator(".st-key-steps h1")
+    expect(heading).to_be_in_viewport(ratio=0.99)  # the last step, of more than there is room for
+    links = page.locator(".st-key-steps a:visible")
+    expect(links).to_have_count(4)
+    tops = links.evaluate_all("all => all.map(link => link.getBoundingClientRect().top)")
+    assert len(set(tops)) == 1
+    assert page.evaluate("window.shift") < 0.1
 
 
 def test_a_phone_opens_splits_and_versions_by_one_button(
