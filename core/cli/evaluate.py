@@ -19,6 +19,7 @@ from core.domain.parts import Counting
 from core.domain.splits import Subset
 from core.errors import ConfigError
 from core.workflows.results import evaluation, judging, thresholds
+from core.workflows.training.record import validation_in_words
 
 app = typer.Typer()
 
@@ -54,7 +55,8 @@ def evaluate(
 
         def show() -> None:
             show_evaluation(report, judged, point)
-            show_calibration(calibration, judged)
+            about = validation_in_words(opened.workspace, judged.model)
+            show_calibration(calibration, judged, about)
 
         opened.answer(result, show)
 

@@ -1,5 +1,7 @@
 """Results at a terminal: an evaluation with every measure, and the verdict on a release."""
 
+from collections.abc import Sequence
+
 from core.api.evaluation import why_no_ok_nok
 from core.cli.output import note, say, table
 from core.domain.parts import Counting
@@ -18,7 +20,6 @@ from core.evaluation.release.words import (
 )
 from core.evaluation.report import EvaluationReport
 from core.words import (
-    CROSS_VALIDATED,
     count,
     decimal,
     number,
@@ -101,8 +102,13 @@ def show_verdict(verdict: ReleaseVerdict) -> None:
         say(f"  {sentence}")
 
 
-def show_calibration(found: CalibrationComparison, judged: JudgedSet) -> None:
-    """Print the temperature that validation recommends, or why there is none."""
+def show_calibration(
+    found: CalibrationComparison, judged: JudgedSet, about_validation: Sequence[str]
+) -> None:
+    """Print the temperature that validation recommends, or why there is none.
+
+    `about_validation`: sentences on what results on validation images rest on.
+    """
     fit = found.fit
     if fit is not None and fit.temperature is not None and found.after is not None:
         say(
@@ -111,8 +117,9 @@ def show_calibration(found: CalibrationComparison, judged: JudgedSet) -> None:
         )
     elif fit is not None:
         say(no_calibration_in_words(fit))
-    if judged.subset is Subset.VALIDATION and judged.model.validation_cross_validated:
-        note(f"Cross-validated: {CROSS_VALIDATED}.")
+    if judged.subset is Subset.VALIDATION:
+        for sentence in about_validation:
+            note(sentence)
 
 
 def measure_rows(report: EvaluationReport) -> list[list[str]]:

@@ -268,7 +268,7 @@ def page(workspace: Workspace) -> None:
     kept = report.kept if report else None
     release_criteria.criteria(workspace, result.second.judged.dataset.id, kept)
     if subset is Subset.VALIDATION:
-        judged.cross_validated_note([present, new])
+        judged.about_validation(workspace, [present, new])
 
 
 widgets.page_heading(

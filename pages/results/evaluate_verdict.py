@@ -10,7 +10,7 @@ from core.evaluation.decisions.views import Headline
 from core.evaluation.measures.class_rates import ClassRates, class_rates
 from core.evaluation.measures.intervals import Rate
 from core.evaluation.measures.parts import Unit
-from core.words import CROSS_VALIDATED, EPOCH_CHOSEN, NO_PROOF
+from core.words import NO_PROOF
 from core.workflows.results import evaluation
 from core.workflows.results.judging import JudgedSet
 from core.workflows.training import record
@@ -230,10 +230,8 @@ def _reasons(
     workspace: Workspace, judgement: JudgedSet, numbers: Headline, subset: Subset, *, has_rule: bool
 ) -> list[str]:
     reasons = [SUBSET_WORDS[subset], BOUNDS_WORDS]
-    if judgement.model.validation_cross_validated and subset is Subset.VALIDATION:
-        reasons.append(f"Cross-validated: {CROSS_VALIDATED}.")
-    if subset is Subset.VALIDATION and record.chose_its_epoch(workspace, judgement.model):
-        reasons.append(EPOCH_CHOSEN)
+    if subset is Subset.VALIDATION:
+        reasons.extend(record.validation_in_words(workspace, judgement.model))
     if judgement.counted_in_words:
         reasons.append(judgement.counted_in_words)
     if judgement.unit is Unit.PARTS:

@@ -19,10 +19,11 @@ from core.evaluation.decisions.rule import (
     point_in_words,
 )
 from core.evaluation.measures.parts import Unit
-from core.words import CROSS_VALIDATED, NO_PROOF, exact_percent, percent_at_most
+from core.words import NO_PROOF, exact_percent, percent_at_most
 from core.workflows.results import thresholds
 from core.workflows.results.access import ResultsAccess, access_to_test
 from core.workflows.results.thresholds import Basis, Hidden, OnTest
+from core.workflows.training import record
 from core.workspace import Workspace
 from pages.results import threshold_costs, threshold_goal, threshold_link
 from pages.ui import (
@@ -123,7 +124,7 @@ def _threshold(
         with beside, st.container(horizontal=True, vertical_alignment="center"):
             if st.button("Choose for me", icon=":material/target:", key="choose_for_me"):
                 threshold_goal.choose_for_me(basis, confidence)
-            _why(basis, threshold_form.draft(model.id, None), confidence)
+            _why(workspace, basis, confidence)
         threshold_goal.reason(model.id)
     point = threshold_form.draft(model.id, None).point
     here = basis.outcome(point, confidence)
@@ -143,8 +144,9 @@ def _threshold(
     _behind(workspace, basis, on_test)
 
 
-def _why(basis: Basis, draft: threshold_form.Draft, confidence: float) -> None:
+def _why(workspace: Workspace, basis: Basis, confidence: float) -> None:
     """The rule in words, and what the numbers rest on."""
+    draft = threshold_form.draft(basis.judged.model.id, None)
     with widgets.why("why"):
         st.markdown(
             f"{text.plain(point_in_words(draft.point))} "
@@ -158,8 +160,8 @@ def _why(basis: Basis, draft: threshold_form.Draft, confidence: float) -> None:
             "An escape is a defective part that is accepted, a false reject a good part that is "
             "rejected (overkill). “At most” is the exact upper bound."
         )
-        if basis.judged.model.validation_cross_validated:
-            st.markdown(f"Cross-validated: {CROSS_VALIDATED}.")
+        for sentence in record.validation_in_words(workspace, basis.judged.model):
+            st.markdown(sentence)
 
 
 def _no_test(workspace: Workspace, basis: Basis, on_test: OnTest, confidence: float) -> None:

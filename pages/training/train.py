@@ -117,13 +117,19 @@ def _facts(
         each = " for each fold" if split.folds else ""
         parts.append(f"{takes[0]}{each}, {takes[1]}".capitalize())
     if counts[Subset.VALIDATION]:
-        refits = not recipe_is_trained(train.recipe) and train.refit and not split.folds
-        also = " (the final model also learns from them)" if refits else ""
+        also = "" if split.folds else _also_learned(train)
         parts.append(f"{text.count(counts[Subset.VALIDATION], 'image')} for validation{also}")
     if counts[Subset.TEST]:
         stay = "stays" if counts[Subset.TEST] == 1 else "stay"
         parts.append(f"{text.count(counts[Subset.TEST], 'test image')} {stay} unseen")
     return parts
+
+
+def _also_learned(train: TrainConfig) -> str:
+    """What learns from the validation images, too."""
+    if recipe_is_trained(train.recipe):
+        return " (the last layer also learns from them)" if train.ends_refitted else ""
+    return " (the final model also learns from them)" if train.refit else ""
 
 
 def split_badges(split: Split, *, is_doubted: bool) -> None:

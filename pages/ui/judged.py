@@ -11,7 +11,6 @@ from core.domain.splits import Subset
 from core.errors import ConfigError
 from core.evaluation.decisions.outcome import OperatingPoint
 from core.evaluation.report import EvaluationReport
-from core.words import CROSS_VALIDATED
 from core.workflows.results import thresholds
 from core.workflows.results.evaluation import CalibrationComparison
 from core.workflows.results.judging import JudgedSet
@@ -24,6 +23,7 @@ from core.workflows.results.shelf import (
     ShelfEntry,
     SliceColumns,
 )
+from core.workflows.training import record
 from core.workspace import Workspace
 from pages.ui import counting, text
 
@@ -80,13 +80,11 @@ def calibration(workspace: Workspace, model: Model, subset: Subset) -> Calibrati
     return _value(_entry(workspace, model, subset).calibration, "Fitting the calibration …")
 
 
-def cross_validated_note(shown: Sequence[Model]) -> None:
-    """Says where validation results do not come from the very model that is shown."""
-    names = [text.plain(model.name) for model in shown if model.validation_cross_validated]
-    if not names:
-        return
-    whose = f"Cross-validated ({', '.join(names)})" if len(shown) > 1 else "Cross-validated"
-    st.caption(f"{whose}: {CROSS_VALIDATED}.")
+def about_validation(workspace: Workspace, shown: Sequence[Model]) -> None:
+    """Says for each model where results on validation images are not those on new images."""
+    for model in shown:
+        if sentences := record.validation_in_words(workspace, model):
+            st.caption(f"{text.plain(model.name)} · {' '.join(sentences)}")
 
 
 def columns(workspace: Workspace, model: Model, subset: Subset) -> SliceColumns:

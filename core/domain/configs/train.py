@@ -353,6 +353,21 @@ class TrainConfig(MachineConfig, LearningConfig):
         check_ranges(self)
         epochs_of_steps(self.milestones), penalties_by_class(self.class_penalties)
 
+    @property
+    def is_held_against_quick(self) -> bool:
+        """Whether a run of epochs starts from what quick makes, and ends with the better one."""
+        is_best_kept = self.kept_epoch is KeptEpoch.BEST
+        return self.start_from_head and not self.start_model and is_best_kept
+
+    @property
+    def ends_refitted(self) -> bool:
+        """Whether a run of epochs may end with a last layer that learned from validation images.
+
+        For this it must minimize what a last layer is solved for.
+        """
+        is_solved_alike = not (self.class_penalties or self.focal_gamma or self.balanced_sampling)
+        return self.refit and self.is_held_against_quick and is_solved_alike
+
 
 def recipe_defaults(recipe: Recipe, network: str) -> TrainConfig:
     """Settings of one recipe that work for most datasets."""

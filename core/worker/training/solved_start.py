@@ -5,8 +5,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from core.domain.configs.choices import Detail, KeptEpoch, Recipe
-from core.domain.configs.train import TrainConfig
+from core.domain.configs.choices import Detail, Recipe
 from core.domain.jobs import Phase
 from core.domain.splits import Subset
 from core.domain.training import chosen_detail, chosen_penalty
@@ -95,7 +94,7 @@ def better_of(session: JobSession, material: TrainingData, made: TrainedModel) -
     Raises:
         StopRequested: if a stop was requested.
     """
-    if made.stopped_at is not None or not _starts_from_quick(material.run.train):
+    if made.stopped_at is not None or not material.run.train.is_held_against_quick:
         return made
     backbone = pretrained(session, material.network)
     level = level_of_quick(session, material, backbone)
@@ -137,7 +136,7 @@ def _refitted(session: JobSession, data: TrainingData, made: TrainedModel) -> Tr
     """
     config = data.run.train
     folds = _validation_folds(data, divided=True)
-    if not (data.run.refits and _is_solved_alike(config) and len(folds) > 1):
+    if not (data.run.refits and config.ends_refitted and len(folds) > 1):
         return made
     check, validation = stop_check(session), data.subsets[Subset.VALIDATION]
     features = np.concatenate([made.features[Subset.TRAIN], made.features[Subset.VALIDATION]])
@@ -180,16 +179,6 @@ def _validation_folds(data: TrainingData, *, divided: bool) -> list[NDArray[np.i
         return [before + np.arange(len(rows))]
     nothing = np.empty((len(rows), 0), np.float32)
     return [before + fold for fold in group_folds(head_task(data, nothing, rows))]
-
-
-def _is_solved_alike(config: TrainConfig) -> bool:
-    """Whether training minimizes what a last layer is solved for, whatever else it does."""
-    return not (config.class_penalties or config.focal_gamma or config.balanced_sampling)
-
-
-def _starts_from_quick(config: TrainConfig) -> bool:
-    is_best_kept = config.kept_epoch is KeptEpoch.BEST
-    return config.start_from_head and not config.start_model and is_best_kept
 
 
 def _losses(confidences: NDArray[np.float32], targets: NDArray[np.int64]) -> Floats:

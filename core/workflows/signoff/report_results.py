@@ -33,7 +33,7 @@ from core.reporting.values import (
 )
 from core.store import runs
 from core.store.database import connect
-from core.words import CROSS_VALIDATED, exact_percent
+from core.words import exact_percent
 from core.workflows.results.comparison import evidence
 from core.workflows.signoff.report_material import ReportMaterial, training_run
 from core.workspace import Workspace
@@ -117,13 +117,6 @@ def no_calibration(material: ReportMaterial) -> str:
     """Why no temperature is recommended; empty where one is, or there is no validation image."""
     fit = material.results.calibration
     return no_calibration_in_words(fit) if fit else ""
-
-
-def validation_kind(material: ReportMaterial) -> str:
-    """Says where validation results are not those of this very model; else empty."""
-    if not material.model.validation_cross_validated:
-        return ""
-    return f"Validation results are cross-validated: {CROSS_VALIDATED}."
 
 
 def class_rows(material: ReportMaterial) -> tuple[ClassRow, ...]:

@@ -11,6 +11,7 @@ from core.workflows.signoff.report_commands import commands
 from core.workflows.signoff.report_limits import limits
 from core.workflows.signoff.report_material import ReportMaterial
 from core.workflows.signoff.report_mistakes import Mistake, mistakes, mistakes_section
+from core.workflows.training.record import validation_in_words
 from core.workspace import Workspace
 
 STRIP = 8  # images on the second page of the short form
@@ -54,7 +55,7 @@ def report_values(
         lines=report_results.line_rows(material),
         inspectors=report_results.inspectors(material),
         no_calibration=report_results.no_calibration(material),
-        validation_kind=report_results.validation_kind(material),
+        validation_kind=" ".join(validation_in_words(workspace, model)),
         values=results.values,
         measures=report_results.measure_rows(material),
         names=judged.class_names,

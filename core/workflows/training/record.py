@@ -22,7 +22,7 @@ from core.models.digest import weights_digest
 from core.store import datasets, splits, versions
 from core.store import runs as run_rows
 from core.store.database import connect
-from core.words import count, decimal, joined, significant, size
+from core.words import CROSS_VALIDATED, EPOCH_CHOSEN, count, decimal, joined, significant, size
 from core.workflows.training import checkpoints, control, last_layers, runs
 from core.workflows.training.checkpoints import MeasuredCheckpoint
 from core.workflows.training.run_words import setting_in_words, state_in_words
@@ -109,6 +109,12 @@ def chose_its_epoch(workspace: Workspace, model: Model) -> bool:
         is_trained = recipe_is_trained(run_rows.find_run(db, model.run_id).train.recipe)
         kept_quick = run_rows.record_of(db, model.run_id).get("start_kept")
     return is_trained and not (kept_quick and model.validation_cross_validated)
+
+
+def validation_in_words(workspace: Workspace, model: Model) -> tuple[str, ...]:
+    """Where results on validation images are not those of a model judged on new images."""
+    refitted = (f"Cross-validated: {CROSS_VALIDATED}.",) if model.validation_cross_validated else ()
+    return (*refitted, EPOCH_CHOSEN) if chose_its_epoch(workspace, model) else refitted
 
 
 def class_names_of(workspace: Workspace, run: TrainingRun) -> tuple[str, ...]:

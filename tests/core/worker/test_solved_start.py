@@ -14,6 +14,7 @@ from core.store import jobs as job_rows
 from core.store import runs as run_rows
 from core.store.database import connect, transaction
 from core.training.trials import Gain
+from core.words import CROSS_VALIDATED, EPOCH_CHOSEN
 from core.worker.launcher import lane_lock
 from core.worker.session import JobSession
 from core.worker.training import job as training_job
@@ -100,12 +101,15 @@ def test_a_trained_network_gets_a_last_layer_that_knows_the_validation_images(
     record = run_record.run_record(copy, view)
     assert record.computed_on["weights_sha256"] == record.models[0].weights_sha256
     assert run_record.ends_refitted(copy, view.run.id)
-    assert run_record.chose_its_epoch(copy, final)
+    told = run_record.validation_in_words(copy, final)
+    assert told == (f"Cross-validated: {CROSS_VALIDATED}.", EPOCH_CHOSEN)
     words = dict(run_record.facts_in_words(view, record))["refitted"]
     assert words.startswith("its last layer, on training and validation images, penalty ")
 
 
-@pytest.mark.parametrize("setting", [{"refit": False}, {"focal_gamma": 1.0}])
+@pytest.mark.parametrize(
+    "setting", [{"refit": False}, {"focal_gamma": 1.0}, {"class_penalties": "stripes: 2"}]
+)
 def test_a_last_layer_that_is_not_to_be_solved_stays_as_it_was_trained(
     trained, tmp_path, monkeypatch, setting
 ):
@@ -121,7 +125,8 @@ def test_a_last_layer_that_is_not_to_be_solved_stays_as_it_was_trained(
     monkeypatch.setattr(Gain, "is_proven", property(lambda _: next(answers)))
     view = _trained_here(copy, trained, config)
     assert next(answers, None) is None
-    assert not models.find_model(copy, view.models[0]).validation_cross_validated
+    model = models.find_model(copy, view.models[0])
+    assert run_record.validation_in_words(copy, model) == (EPOCH_CHOSEN,)
     assert not run_record.ends_refitted(copy, view.run.id)
 
 
