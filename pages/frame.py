@@ -9,7 +9,7 @@ from core.workflows.inventory import inventory
 from pages.ui import components, context, errors, state
 from pages.ui.people import session
 from pages.ui.places import MENU, Place, door_of
-from pages.ui.shell import bar, deleted, doors, importing, missing, problems, signed_in
+from pages.ui.shell import ahead, bar, deleted, doors, importing, missing, problems, signed_in
 from pages.ui.viewer import dialog
 
 ASSETS = Path(__file__).parent / "ui" / "assets"
@@ -52,6 +52,7 @@ with errors.shown():
     with st.container(key="frame_parts"):
         components.frame(address, bar.tips(choice), door=door)
         dialog.mount()
+        ahead.show()
     if place is not Place.HEALTH:  # which says it by itself
         problems.say_exposed()
     problems.say_settings(state.workspace())

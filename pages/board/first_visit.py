@@ -31,7 +31,7 @@ def welcome() -> None:
     st.space("small")
     with st.grid(len(_EXAMPLES), min_column_width=100, key="examples"):
         for name, image in _example_pills():
-            st.image(image, caption=name, width="stretch")
+            st.image(image, caption=name, alt=f"A pill: {name}", width="stretch")
 
 
 def demo_button(label: str, *, is_main: bool = False) -> None:

@@ -64,6 +64,7 @@ _frame = st.components.v2.component(
     js=_asset("frame.js"),
     isolate_styles=False,
 )
+_rests = st.components.v2.component("touchstone_rests", js=_asset("rests.js"))
 _classes = st.components.v2.component(
     "touchstone_classes",
     html="<div class='ts-classes'></div>",
@@ -113,6 +114,11 @@ def frame(address: Mapping[str, str] | None, tips: Mapping[str, str], *, door: i
         "ahead": [PLOTLY_SMALL_URL],
     }
     _frame(key="frame", data=data)
+
+
+def rests(key: str) -> bool:
+    """Whether this run was asked for by a browser that has just drawn its first page."""
+    return bool(_rests(key=key, on_rests_change=lambda: None).rests)
 
 
 def chart(figure: go.Figure, key: str, *, description: str) -> None:

@@ -64,7 +64,7 @@ def test_the_threshold_slider_moves_matrix_and_rates_together(
     open_page(page, app, "decide?model=model-new")
     page.wait_for_selector(".ts-chart .heatmaplayer")
     becomes(lambda: _matrices(page), _expected(made, 0.5, Subset.VALIDATION))
-    thumb = page.locator('.stSlider input[type="range"]').first
+    thumb = page.locator('.stSlider input[type="range"]:visible').first
     thumb.focus()
     for _ in range(30):
         page.keyboard.press("ArrowLeft")
@@ -130,7 +130,7 @@ def test_a_zone_for_a_person_has_two_ends_that_move_alone(
     open_page(page, app, "decide?model=model-present")
     page.wait_for_selector(".ts-chart .heatmaplayer")
     page.get_by_text("With a review zone").click()
-    thumbs = page.locator('.stSlider input[type="range"]')
+    thumbs = page.locator('.stSlider input[type="range"]:visible')
     expect(thumbs).to_have_count(2)
     settled(page)
     high = page.get_by_role("spinbutton", name="Reject from, %").input_value()

@@ -48,6 +48,8 @@ def app(tmp_path_factory: pytest.TempPathFactory, port: int) -> Iterator[App]:
 def test_the_main_job_from_demo_to_prediction(app: App, page: Page) -> None:
     workspace = Workspace(app.workspace)
     open_page(page, app)
+    page.wait_for_function("document.querySelectorAll('.st-key-examples img').length > 2")
+    assert serious_faults(page) == []  # its pictures had no text for whoever cannot see them
     click(page, "demo")
     page.wait_for_selector(".st-key-to_split", timeout=LONG)
     assert "300 images" in page.inner_text('[data-testid="stMain"]')
@@ -261,8 +263,12 @@ def test_no_page_keeps_people_with_disabilities_out(app: App, page: Page) -> Non
     for place in Place:
         open_page(page, app, "" if place is Place.HOME else place.url_path)
         settled(page)
-        violations = Axe().run(page).response["violations"]
-        serious = [item["id"] for item in violations if item["impact"] in ("serious", "critical")]
-        if serious:
+        if serious := serious_faults(page):
             broken[place.label] = serious
     assert broken == {}
+
+
+def serious_faults(page: Page) -> list[str]:
+    """The rules of axe-core that this page breaks seriously."""
+    violations = Axe().run(page).response["violations"]
+    return [item["id"] for item in violations if item["impact"] in ("serious", "critical")]

@@ -27,6 +27,13 @@ new PerformanceObserver(list => {
   for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.shift += entry.value;
 }).observe({type: 'layout-shift', buffered: true});
 """
+NOTE_BARS = """
+window.bars = 0;
+new MutationObserver(changes => {
+  for (const { addedNodes } of changes) for (const node of addedNodes)
+    window.bars += node.querySelectorAll?.('[data-testid="stSkeleton"]').length ?? 0;
+}).observe(document, {subtree: true, childList: true});
+"""
 LONG = "Gearbox housing castings line 4, camera left, spring of 2026"
 
 
@@ -195,6 +202,24 @@ def test_a_phone_shows_the_steps_in_one_row_that_moves_nothing(
     tops = links.evaluate_all("all => all.map(link => link.getBoundingClientRect().top)")
     assert len(set(tops)) == 1
     assert page.evaluate("window.shift") < 0.1
+
+
+def test_what_later_pages_show_is_drawn_unseen_with_the_first(
+    long_names: App, page: Page, trained: Trained
+) -> None:
+    # Each page began with gray bars where elements were to come whose code no page had needed yet.
+    page.add_init_script(NOTE_BARS)
+    open_page(page, long_names, f"models?model={trained.model.id}")
+    ahead = page.locator(".st-key-drawn_ahead")
+    expect(ahead.get_by_test_id("stMetric")).to_be_attached()
+    expect(ahead).to_be_hidden()
+    expect(ahead.get_by_test_id("stSkeleton")).to_have_count(0)
+    page.evaluate("window.bars = 0")
+    page.get_by_role("link", name="Data", exact=True).click()
+    page.get_by_role("link", name="Split").click()
+    expect(page.locator(".st-key-split_numbers").get_by_test_id("stMetric")).to_have_count(3)
+    assert page.evaluate("window.bars") == 0
+    expect(ahead).not_to_be_attached()
 
 
 def test_a_phone_opens_splits_and_versions_by_one_button(
