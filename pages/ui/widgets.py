@@ -43,7 +43,7 @@ def empty_state(
 ) -> None:
     """What is missing here, and links (page, label) to where it is made, with parameters."""
     with st.container(border=True, horizontal_alignment="center", key=f"empty_{links[0][0][:-3]}"):
-        st.markdown(f"### :material/{icon}: {title}", text_alignment="center")
+        st.markdown(f"## :material/{icon}: {title}", text_alignment="center")
         st.markdown(sentence, text_alignment="center")
         with st.container(horizontal=True, horizontal_alignment="center"):
             for place, label in dict.fromkeys(map(_first_possible, links)):
