@@ -74,6 +74,17 @@ def _replaced(action: RecordedAction, table: str, key: str, column: str, name: s
     )
 
 
+# What a settled finding is about: a newer check replaces it, and its row here must still tell. The
+# names of its first two images, how many it has, and the class of the first.
+_SETTLED = """coalesce((
+    SELECT json_object('finding', NEW.key, 'status', NEW.status, 'kind', f.kind,
+        'images', (SELECT json_group_array(name) FROM (SELECT s.name FROM json_each(f.sample_ids) j
+            JOIN samples s ON s.id = j.value ORDER BY j.key LIMIT 2)),
+        'image_count', json_array_length(f.sample_ids),
+        'class', (SELECT json_extract(d.class_names, '$[' || s.label || ']') FROM samples s
+            JOIN datasets d ON d.id = s.dataset_id WHERE s.id = f.sample_ids ->> 0))
+    FROM findings f WHERE f.dataset_id = NEW.dataset_id AND f.key = NEW.key LIMIT 1
+), json_object('finding', NEW.key, 'status', NEW.status))"""
 _VERSION = "json_object('version', NEW.number, 'images', NEW.sample_count, 'digest', NEW.digest)"
 
 
@@ -127,7 +138,7 @@ def _triggers() -> Iterator[str]:
         "AFTER INSERT ON finding_decisions",
         subject="NEW.dataset_id",
         name=_DATASET.format(row="NEW"),
-        new="json_object('finding', NEW.key, 'status', NEW.status)",
+        new=_SETTLED,
     )
     yield _trigger(
         action.PARTS_ANSWERED,
@@ -288,6 +299,13 @@ def create(db: Database) -> None:
         for table in ("datasets", "splits", "runs", "models")
     }
     add(db, RecordedAction.BEGAN, new=", ".join(f"{n} {table}" for table, n in counted.items()))
+
+
+def tell_settled_findings(db: Database) -> None:
+    """What a settled finding is about stands in its row; part of a migration."""
+    own = next(item for item in _triggers() if f"'{RecordedAction.FINDING_SETTLED}'" in item)
+    db.conn.execute(f"DROP TRIGGER {own.split()[2]}")
+    db.conn.execute(own)
 
 
 def _statements(script: str) -> Iterator[str]:

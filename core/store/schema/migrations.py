@@ -210,6 +210,12 @@ def add_head_trials(db: Database) -> None:
     _run(db, statements.HEADS)
 
 
+@migrations()
+def tell_settled_findings(db: Database) -> None:
+    """The record says what a settled finding was about, also when a newer check replaced it."""
+    record.tell_settled_findings(db)
+
+
 def _run(db: Database, statements: str) -> None:
     for statement in statements.split(";"):
         if statement.strip():

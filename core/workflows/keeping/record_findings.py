@@ -1,4 +1,4 @@
-"""The quality findings that rows of the record are about, in words, as far as they still exist."""
+"""The quality findings that rows of the record are about, in words."""
 
 from collections.abc import Iterable, Mapping
 
@@ -8,7 +8,7 @@ from core.domain.datasets import Dataset, Sample
 from core.domain.findings import Finding, FindingKind
 from core.domain.record import RecordedAction, RecordRow
 from core.store import datasets, quality
-from core.workflows.keeping.record_values import values_of
+from core.workflows.keeping.record_values import items_of, values_of
 
 _NAMED = 2  # images of a finding that are named
 _OF_A_CLASS = (FindingKind.CLASS_TOO_SMALL, FindingKind.FORMAT_LEAK)
@@ -36,13 +36,28 @@ def findings_in_words(db: Database, rows: Iterable[RecordRow]) -> dict[str, str]
     }
 
 
+def settled_in_words(values: Mapping[str, object]) -> str:
+    """What a row says of its finding by itself; empty where an earlier version wrote the row."""
+    kind = str(values.get("kind"))
+    if kind not in set(FindingKind):
+        return ""
+    images = [str(name) for name in items_of(values.get("images"))]
+    return _words(FindingKind(kind), images, values.get("image_count"), values.get("class"))
+
+
 def _in_words(finding: Finding, samples: Mapping[int, Sample], dataset: Dataset) -> str:
     images = [samples[i] for i in finding.sample_ids[:_NAMED] if i in samples]
+    label = images[0].label if images else None
+    class_name = None if label is None else dataset.class_names[label]
+    names = [image.name for image in images]
+    return _words(finding.kind, names, len(finding.sample_ids), class_name)
+
+
+def _words(kind: FindingKind, images: list[str], image_count: object, class_name: object) -> str:
     if not images:
-        return finding.kind.words
-    label = images[0].label
-    if finding.kind in _OF_A_CLASS and label is not None:
-        return f"{finding.kind.words}, {dataset.class_names[label]}"
-    rest = len(finding.sample_ids) - len(images)
-    more = f" and {rest:,} more" if rest else ""
-    return f"{finding.kind.words}, {', '.join(image.name for image in images)}{more}"
+        return kind.words
+    if kind in _OF_A_CLASS and class_name is not None:
+        return f"{kind.words}, {class_name}"
+    rest = image_count - len(images) if isinstance(image_count, int) else 0
+    more = f" and {rest:,} more" if rest > 0 else ""
+    return f"{kind.words}, {', '.join(images)}{more}"

@@ -22,6 +22,7 @@ from core.evaluation.release.criteria import criteria_from_json
 from core.evaluation.release.words import criteria_in_words
 from core.models.catalog import network_title
 from core.words import count
+from core.workflows.keeping.record_findings import settled_in_words
 from core.workflows.keeping.record_values import (
     Names,
     in_short,
@@ -175,13 +176,14 @@ def _pixels(row: RecordRow) -> str | None:
 
 
 def _finding(values: dict[str, object], names: Names) -> str | None:
-    """Such as "ignored: unusual image, good/0012.png"; a newer check may have replaced it."""
+    """Such as "ignored: unusual image, good/0012.png"; rows of before know a key only."""
     if "status" not in values:
         return None
     status = _status_in_words(FindingStatus(str(values["status"])))
     if not (key := values.get("finding")):
         return status
-    return f"{status}: {names.get(str(key)) or f'a finding that is gone ({key})'}"
+    words = settled_in_words(values) or names.get(str(key))
+    return f"{status}: {words or f'a finding that is gone ({key})'}"
 
 
 def _status_in_words(status: FindingStatus) -> str:

@@ -282,7 +282,7 @@ def test_a_search_finds_values_and_rows_name_things_that_are_deleted(workspace: 
     assert record.names_in(workspace, rows) == {"split-1": "s"}
 
 
-def test_a_finding_is_named_by_what_it_is_until_it_is_gone(
+def test_a_finding_is_named_by_what_it_is_also_when_it_is_gone(
     workspace: Workspace, tmp_path: Path
 ) -> None:
     # The record said "finding c7b9ecda…", which nobody can look up.
@@ -312,16 +312,22 @@ def test_a_finding_is_named_by_what_it_is_until_it_is_gone(
         quality.save_check(db, QualityCheck("ds-1", 2.0, (), 0, 0), list(shown)[:1])
     names = record.names_in(workspace, rows)
     assert in_words(rows[-1], names) == "ignored: unusual image, 00001.png"
-    assert in_words(rows[0], names) == f"ignored: a finding that is gone ({keys[-1][:8]}…)"
+    assert in_words(rows[0], names) == "ignored: imbalance"
 
-    # What programs read stays as it was recorded.
+    # What programs read stays as it was recorded, with what the finding is about.
     options = ["--json", "--workspace", str(workspace.root)]
     printed = json.loads(CliRunner().invoke(app, ["record", *options]).stdout)["rows"]
     record.export(workspace, tmp_path / "record.csv")
     written = (tmp_path / "record.csv").read_text(encoding="utf-8-sig")
-    for key in keys:
-        assert json.dumps({"finding": key, "status": "ignored"}, separators=(",", ":")) in [
-            row["new"] for row in printed
-        ]
-        assert key in written
+    told = [json.loads(row["new"]) for row in printed if row["action"] == "finding settled"]
+    assert [item["finding"] for item in reversed(told)] == keys
+    assert told[-1] == {
+        "finding": keys[0],
+        "status": "ignored",
+        "kind": "outlier",
+        "images": ["00001.png"],
+        "image_count": 1,
+        "class": "hole",
+    }
+    assert all(key in written for key in keys)
     assert "unusual image" not in written
