@@ -364,8 +364,9 @@ def _refuse_hopeless(
         raise SplitError(
             f"Class '{name}' has images of {parts} different group{'s' * (parts != 1)}; "
             f"they cannot be divided into {needed} parts without tearing a group apart.",
-            "Add images of other parts of this class, leave the class out when importing, ask "
-            "for fewer folds, or set the fraction of a subset to 0.",
+            "Add images of other parts of this class, say on Quality which look-alikes are "
+            "different parts, leave the class out when importing, ask for fewer folds, or set the "
+            "fraction of a subset to 0.",
         )
 
 

@@ -13,8 +13,9 @@ sampled images, so that the work grows with N^1.5. Confirming takes about 1 to 2
 pair, at most ten pairs per image.
 
 A part with more than a dozen images cannot be told from a design with as many parts, and is found
-in pieces or not at all. Parts photographed again are found where they differ more from each other
-than their images; of clean parts of one design, hardly any.
+in pieces or not at all, unless its images differ by noise and exposure only (`equality`). Parts
+photographed again are found where they differ more from each other than their images; of clean
+parts of one design, hardly any.
 
 Measured by `benchmarks/look_alikes.py`; what it prints is in its docstring.
 """
@@ -39,6 +40,7 @@ from core.data.quality.alignment import (
     unit,
 )
 from core.data.quality.clusters import Judged, within_clusters
+from core.data.quality.equality import equal_pairs
 from core.data.quality.individuality import (
     LEAST_NEIGHBOURS,
     NEIGHBOURS,
@@ -128,9 +130,10 @@ def near_pairs(grays: Gray, *, on_progress: ProgressCallback) -> tuple[Pairs, Fl
     least = max(LIKENESS, _clearly_above_chance(flat))
     alike = places.likeness >= least
     pairs, places = proposed[alike], places.of(alike)
+    equal = equal_pairs(grays, _cells(_version(flat, (0, 0, SIDE_PX))) if len(flat) else [])
     beyond = ranked[:, _skipped(len(flat)) :]
     if beyond.shape[1] < LEAST_NEIGHBOURS:
-        return pairs, places.likeness
+        return _together((pairs, places.likeness), equal)
     individual = Individuality(flat, beyond)
 
     def judged(
@@ -143,7 +146,13 @@ def near_pairs(grays: Gray, *, on_progress: ProgressCallback) -> tuple[Pairs, Fl
         judged(pairs, places, on_progress), lambda others: judged(others, aligned(flat, others))
     )
     alike = kept.likeness >= least
-    return kept.pairs[alike], kept.likeness[alike]
+    return _together((kept.pairs[alike], kept.likeness[alike]), equal)
+
+
+def _together(first: tuple[Pairs, Floats], second: tuple[Pairs, Floats]) -> tuple[Pairs, Floats]:
+    """All pairs of both, sorted, each once."""
+    pairs, position = np.unique(np.concatenate([first[0], second[0]]), axis=0, return_index=True)
+    return pairs, np.concatenate([first[1], second[1]])[position]
 
 
 def connected(n: int, *links: Pairs) -> NDArray[np.int64]:

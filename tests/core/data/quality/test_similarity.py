@@ -94,6 +94,29 @@ def test_different_parts_of_one_design_are_not_joined(design, seed, look):
     assert len(np.unique(pairs)) <= 2
 
 
+@pytest.mark.parametrize("frames", [2, 3, 40])
+def test_frames_of_one_part_are_found_whatever_the_other_images_are(frames):
+    # Held against their neighbours, which were such frames too, they shared nothing of their own:
+    # a set of 120 frames of two parts got a green certificate.
+    parts = render_parts(Design.GEAR, 61, 5, side_px=96).images
+    noise = np.random.default_rng(0).normal(0, 2, (frames, *parts[0].shape))
+    shot = np.clip(parts[0] + noise, 0, 255).astype(np.uint8)
+    for others in (parts[1:], parts[:0]):
+        images = np.stack([_small(image) for image in [*others, *shot]])
+        pairs, likeness = near_pairs(images, on_progress=SILENT)
+        groups = connected(len(images), pairs)
+        assert len(set(groups[len(others) :])) == 1
+        assert len(np.unique(groups)) == len(others) + 1
+        assert likeness.min() > 0.87
+
+
+def test_what_is_blank_is_equal_to_nothing():
+    shading = np.linspace(60, 180, 48)[:, None] * np.linspace(0.8, 1, 48)  # of every blank plate
+    noise = np.random.default_rng(0).normal(0, 0.5, (30, 48, 48))
+    pairs, _ = near_pairs(np.round(shading + noise).astype(np.uint8), on_progress=SILENT)
+    assert len(pairs) == 0
+
+
 def test_a_copy_among_parts_of_one_design_is_found():
     made = render_parts(Design.GEAR, 100, 5, side_px=96)
     copies = [CHANGES["half the exposure"](image) for image in made.images[:20]]
