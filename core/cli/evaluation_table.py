@@ -57,6 +57,8 @@ def show_evaluation(
         )
     if judged.notice:
         note(judged.notice)
+    for caution in evaluation.cautions(judged):
+        note(caution)
 
 
 def show_counting(judged: JudgedSet, point: OperatingPoint | None = None) -> None:

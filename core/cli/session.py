@@ -20,6 +20,7 @@ from core.administration import administration, sign_in_of
 from core.cli.output import errors, note, progress_bar
 from core.domain.configs.administration import AuthMode
 from core.domain.files import ChangedFiles
+from core.domain.findings import Severity
 from core.domain.ids import utc_now
 from core.domain.jobs import Job, JobKind
 from core.domain.keeping.people import Actor, Standing, acting_as, who
@@ -241,6 +242,15 @@ def _asked_for_answer(err: FilesChangedError) -> ChangedFiles | None:
     choices = [*(item.value for item in ChangedFiles), "stop"]
     typed: str = typer.prompt(f"Changed images: {', '.join(choices)}", "stop", err=True)
     return ChangedFiles(typed) if typed in list(ChangedFiles) else None
+
+
+def note_serious_finding(opened: Session, dataset_id: str) -> None:
+    """Name the worst open finding where results cannot be trusted with it, as pages do."""
+    from core.workflows.data import quality
+
+    finding = quality.worst_finding(opened.workspace, dataset_id)
+    if finding is not None and finding.severity is Severity.SERIOUS:
+        note(f"Serious open finding: {finding.message} See `touchstone quality`.")
 
 
 def follow(opened: Session, job: Job) -> Job:

@@ -19,6 +19,7 @@ from core.cli.session import (
     Session,
     WorkspaceOption,
     follow,
+    note_serious_finding,
     person,
     session,
     with_unchanged_files,
@@ -239,6 +240,7 @@ def seal_test(
     """Seal the test of a model: fix criteria, thresholds and test images before it is viewed."""
     with session(workspace, as_json) as opened, phases() as show:
         standing = sealing.seal_test(opened.workspace, model, on_progress=show)
+        note_serious_finding(opened, standing.split.dataset_id)
         opened.answer(
             sign_off_as_json(standing),
             lambda: output.print(

@@ -81,6 +81,8 @@ def verdicts(workspace: Workspace, judgements: Sequence[JudgedSet], subset: Subs
             else:
                 st.header(text.plain(words), anchor=False)
             st.html(_CSS + "".join(meters(numbers)))
+            for caution in evaluation.cautions(item):
+                st.caption(f":orange[:material/report:] {text.plain(caution)}")
     _basis(workspace, judgements[0], every[0], subset)
 
 

@@ -16,6 +16,7 @@ from core.cli.session import (
     Session,
     WorkspaceOption,
     follow,
+    note_serious_finding,
     session,
     with_unchanged_files,
 )
@@ -129,6 +130,8 @@ def train(
             _refuse_idle_preset(training.recipe)
         if "refit" in chosen.train and training.refit:
             _refuse_refit_on_folds(find_split(opened.workspace, dataset_id, split))
+
+        note_serious_finding(opened, dataset_id)
 
         def start() -> None:
             if all_folds:

@@ -16,6 +16,7 @@ from core.evaluation.measures.intervals import CONFIDENCE, Estimate, Rate, rate
 from core.evaluation.measures.parts import Parts
 
 Ratings = NDArray[np.int64]
+_ONE_SIDED_95 = 1.645  # standard deviations
 
 
 def cohen_kappa(
@@ -54,6 +55,37 @@ def cohen_kappa(
     if hits.sum() == len(first):
         return Estimate(value)
     return Estimate(value, percentile_interval(bootstrap.kappa(drawn), confidence))
+
+
+def beats_chance(first: Ratings, second: Ratings, parts: Parts | None = None) -> bool | None:
+    """Whether two ratings [N] agree more often than by chance, with 95% confidence, one-sided.
+
+    Chance deals one of the ratings out anew at random. Mean and variance of the agreements are
+    those of the linear permutation statistic (Hoeffding 1951), with continuity correction.
+
+    Args:
+        first: [N], categories from 0 on.
+        second: [N].
+        parts: [N] part numbers; the first image of each part counts. None: all images count.
+
+    Returns:
+        None where it cannot be told: `first` has fewer than two categories.
+    """
+    if parts is not None:
+        each = np.unique(parts, return_index=True)[1]
+        first, second = first[each], second[each]
+    size = max(first.max(initial=0), second.max(initial=0)) + 1
+    n, of_first, of_second = (
+        len(first),
+        *(np.bincount(x, minlength=size).astype(float) for x in (first, second)),
+    )
+    if (of_first > 0).sum() < 2:
+        return None
+    expected = of_first @ of_second / n
+    deviation = np.eye(size) - of_second[:, None] / n - of_first / n + expected / n
+    variance = of_first @ deviation**2 @ of_second / (n - 1)
+    agreements = float((first == second).sum())
+    return bool(agreements - expected - 0.5 > _ONE_SIDED_95 * np.sqrt(variance))
 
 
 def kappa_of_rates(escape: float, overkill: float, defect_rate: float) -> float:

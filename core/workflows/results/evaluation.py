@@ -22,6 +22,7 @@ from core.evaluation.decisions.outcome import (
     truths,
 )
 from core.evaluation.decisions.views import Headline, headline
+from core.evaluation.measures.agreement import beats_chance
 from core.evaluation.measures.auc import areas
 from core.evaluation.measures.calibration import (
     Calibration,
@@ -39,6 +40,7 @@ from core.evaluation.report import EvaluationReport, evaluate
 from core.store import datasets, judgement, predictions
 from core.store.database import connect, transaction
 from core.store.properties import load_properties
+from core.words import listed
 from core.workflows.results.access import is_sealed
 from core.workflows.results.judging import JudgedSet, judged_set
 from core.workflows.results.memory import Memory
@@ -182,6 +184,26 @@ def headline_of(judged: JudgedSet, point: OperatingPoint | None = None) -> Headl
         predicted=judged.predicted,
         counts=judged.unit,
     )
+
+
+def cautions(judged: JudgedSet) -> tuple[str, ...]:
+    """What the numbers of a judged set do not show, although they look as if they did."""
+    if judged.subset is Subset.TRAIN or not len(judged.targets):
+        return ()
+    says = []
+    if beats_chance(judged.targets, judged.predicted, judged.parts) is False:
+        says.append(
+            "Not proven better than guessing: with 95% confidence, so many right answers may come "
+            "about by chance. Add images, or check the labels."
+        )
+    counts = np.bincount(judged.targets, minlength=len(judged.class_names))
+    missing = [name for name, n in zip(judged.class_names, counts, strict=True) if n == 0]
+    if missing and not judged.model.is_detector:
+        says.append(
+            f"No {judged.subset.value} image of {listed(missing)}: these results say nothing of "
+            f"{'it' if len(missing) == 1 else 'them'}."
+        )
+    return tuple(says)
 
 
 def both_ways(

@@ -8,7 +8,7 @@ from core.store import quality
 from core.store.database import connect
 from core.words import count, number, percent_with_range, shortened_percent
 from core.workflows.results.comparison import counted_by
-from core.workflows.results.evaluation import both_ways
+from core.workflows.results.evaluation import both_ways, cautions
 from core.workflows.signoff.release import check_release
 from core.workflows.signoff.report_material import ReportMaterial
 from core.workflows.signoff.report_verdict import other_models
@@ -23,9 +23,9 @@ def limits(workspace: Workspace, material: ReportMaterial) -> tuple[str, ...]:
     both = ok_nok.outcome.both_in_words if ok_nok else None
     says = (
         both,
+        *cautions(material.judged),
         _serious_finding(workspace, material),
         _few_images(material),
-        _no_images(material),
         _other_verdict(workspace, material),
         _look_alikes(material),
         _unknown_parts(material),
@@ -58,15 +58,6 @@ def _few_images(material: ReportMaterial) -> str | None:
         f"{report.unit.word}, so {'its own rates are' if few == 1 else 'their own rates are'} "
         "uncertain."
     )
-
-
-def _no_images(material: ReportMaterial) -> str | None:
-    absent = sum(not b.recall.n for b in material.results.report.bounds)
-    if not absent:
-        return None
-    if absent == 1:
-        return "1 class has no test image: nothing is known about it."
-    return f"{absent} classes have no test image: nothing is known about them."
 
 
 def _unknown_parts(material: ReportMaterial) -> str | None:

@@ -12,7 +12,9 @@ from sklearn import metrics as oracle
 from typer.testing import CliRunner
 
 from core.cli.app import app
+from core.domain.findings import Finding, FindingKind, QualityCheck, Severity
 from core.domain.splits import Subset
+from core.store import quality
 from core.store.database import connect
 from core.store.judgement import openings_of
 from core.workflows.data import edits
@@ -479,7 +481,14 @@ def test_a_test_is_sealed_opened_and_reported_as_a_script_would(call, workspace,
     add_model(made, "press", skill=12.0)
     assert "no release criteria" in call("seal", "press", code=1)["error"]
     call("criteria", "parts", "--max-overkill", "0.2")
-    sealed = call("seal", "press")
+    conflict = "The same image has 2 labels."
+    finding = Finding(FindingKind.LABEL_CONFLICT, Severity.SERIOUS, conflict, (1, 2))
+    with connect(workspace) as db, db.conn:
+        quality.save_check(db, QualityCheck("ds-1", 1.0, (), 0, 0), [finding])
+    options = ["--workspace", str(workspace.root), "--json"]
+    outcome = CliRunner().invoke(app, ["seal", "press", *options])
+    assert f"Serious open finding: {conflict}" in outcome.stderr
+    sealed = json.loads(outcome.stdout)
     assert sealed["pictures"] == 24
     page, table = tmp_path / "report.html", tmp_path / "report.csv"
     assert "sealed" in call("report", "press", "--out", page, code=1)["error"]

@@ -10,6 +10,7 @@ from core.evaluation.measures.agreement import (
     StudyLimits,
     acceptance,
     attribute_study,
+    beats_chance,
     cohen_kappa,
     fleiss_kappa,
     kappa_of_rates,
@@ -169,3 +170,37 @@ def test_nothing_to_study_is_said():
         attribute_study(np.zeros(0, bool), np.zeros((1, 2, 0), bool), ("A",))
     with pytest.raises(ValueError, match="shapes differ"):
         attribute_study(np.zeros(3, bool), np.zeros((2, 1, 3), bool), ("A",))
+
+
+def test_chance_is_beaten_no_more_often_than_promised():
+    rng = np.random.default_rng(0)
+    for n, classes in ((10, 2), (25, 3), (100, 2)):
+        drawn = rng.integers(0, classes, (2000, 2, n))
+        said = [beats_chance(labels, guesses) for labels, guesses in drawn]
+        assert np.mean([item is True for item in said]) <= 0.05
+    labels = np.arange(10) % 2
+    assert beats_chance(labels, labels) is True
+    assert beats_chance(labels, 1 - labels) is False
+    assert beats_chance(labels, np.zeros(10, np.int64)) is False  # one answer for all
+    assert beats_chance(np.zeros(10, np.int64), labels) is None
+    few = np.array([0, 0, 1])
+    assert beats_chance(few, few) is False  # one of three deals looks like this
+
+
+def test_each_part_counts_once_against_chance():
+    labels = np.array([0, 1] * 3)
+    assert beats_chance(np.repeat(labels, 2), np.repeat(labels, 2)) is True
+    same = np.repeat([0, 1, 0], 20)
+    assert beats_chance(same, same, np.repeat([0, 1, 2], 20)) is False
+
+
+@pytest.mark.parametrize("classes", [2, 4])
+def test_chance_agrees_with_dealing_anew(classes):
+    rng = np.random.default_rng(1)
+    first = rng.integers(0, classes, 60)
+    for share in (0.1, 0.2, 0.3, 0.5):
+        second = np.where(rng.random(60) < share, first, rng.integers(0, classes, 60))
+        dealt = [(rng.permutation(second) == first).sum() for _ in range(4000)]
+        p = np.mean(np.array(dealt) >= (first == second).sum())
+        if not 0.02 < p < 0.08:  # else the approximation may say either
+            assert beats_chance(first, second) is bool(p < 0.05)
