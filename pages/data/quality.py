@@ -90,6 +90,11 @@ def summary(
         if status is not FindingStatus.OPEN
     )
     st.caption(f"{contents(counts, waiting, settled)} {age(workspace, dataset, check)}".strip())
+    if quality.labels_were_checked(workspace, dataset.id) is False:
+        st.caption(
+            ":orange[:material/report:] Wrong labels could not be searched for: the images hardly "
+            "tell which label is right."
+        )
 
 
 def headline(waiting: int) -> str:

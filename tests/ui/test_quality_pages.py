@@ -251,6 +251,13 @@ def test_sure_labels_are_changed_only_where_a_person_ticked_them(
 
     app = open_page("data/quality.py", workspace, dataset=few.id)
     assert app.header[0].value == "2 things to settle"
+    unsearched = "Wrong labels could not be searched for"
+    assert not any(unsearched in caption.value for caption in app.caption)
+    with connect(workspace) as db, transaction(db):
+        told = (FeatureInsight(i, 0.5, n % 2, float(i), 0.0) for n, i in enumerate(labels))
+        quality_rows.save_insights(db, told)
+    app.run()  # labels by chance: the page said no word of it
+    assert any(unsearched in caption.value for caption in app.caption)
     ask = {"requests": [request(few, 1, "all", kind=kind, how=Fix.RELABEL)]}
     app.session_state["findings"] = ask
     app.run()

@@ -41,7 +41,7 @@ _LEAST_WIDTH = 0.5
 _USUAL_ERRORS = 0.03
 _IMAGINED = 50
 _ROUNDS = 20
-_LEAST_AGREEMENT = 0.2  # Cohen's kappa; 0 is chance
+LEAST_AGREEMENT = 0.2  # Cohen's kappa; 0 is chance
 
 ProgressCallback = Callable[[str, int, int], None]
 
@@ -233,7 +233,7 @@ def _has_learned(probabilities: NDArray[np.float32], labels: NDArray[np.int64]) 
     """Whether the model agrees with the labels better than chance; otherwise it is not used."""
     from sklearn.metrics import cohen_kappa_score
 
-    return bool(cohen_kappa_score(labels, probabilities.argmax(axis=1)) > _LEAST_AGREEMENT)
+    return bool(cohen_kappa_score(labels, probabilities.argmax(axis=1)) > LEAST_AGREEMENT)
 
 
 def _contradicted(

@@ -3,6 +3,9 @@
 import math
 from collections.abc import Iterable, Sequence
 
+import numpy as np
+
+from core.data.quality.label_errors import LEAST_AGREEMENT
 from core.domain.datasets import Sample
 from core.domain.findings import Finding, FindingKind, FindingStatus, QualityCheck
 from core.domain.jobs import Job, JobKind
@@ -132,6 +135,21 @@ def agreement_by_class(workspace: Workspace, dataset_id: str) -> dict[str, float
         names = datasets.find_dataset(db, dataset_id).class_names
     counts = _confirmed(workspace, dataset_id)
     return {names[label]: own / total for label, (own, total) in sorted(counts.items())}
+
+
+def labels_were_checked(workspace: Workspace, dataset_id: str) -> bool | None:
+    """Whether images tell labels apart well enough to find wrong ones; None: nothing was tried."""
+    with connect(workspace) as db:
+        counts = quality.suggestions(db, dataset_id)
+    if not counts:
+        return None
+    size = 1 + max(max(pair) for pair in counts)
+    table = np.zeros((size, size))
+    for pair, images in counts.items():
+        table[pair] = images
+    table /= table.sum()
+    agreed, chance = np.trace(table), table.sum(axis=0) @ table.sum(axis=1)
+    return bool(agreed - chance > LEAST_AGREEMENT * (1 - chance))
 
 
 def proposed_labels(
