@@ -20,7 +20,9 @@ recording looks like one tile that was recorded twice. On a busy machine 15 s of
 Steel: no pair besides the identical ones (3). Of 400 rendered parts, seed 1, no two are joined in
 any design (solar cells 26.8%, castings 58.8%, gears 57.8%, connectors 74.5% with 243 in one group,
 meshes 23.3%, boards 36.8%, caps 29.5%); with other looks and seeds at most 0.7%. Parts photographed
-again with other noise and place are hardly ever found in these, before and after.
+again with other noise and place are hardly ever found in these, before and after. Images that are
+equal but for noise (`equality`) change neither tiles nor steel; of 200 castings with hardly any
+noise they join 1%.
 """
 
 import argparse
