@@ -23,6 +23,7 @@ from core.domain.splits import (
 from core.errors import SplitError, WorkspaceError
 from core.store import datasets, jobs, runs, searches, splits
 from core.store.database import connect, transaction
+from core.words import count
 from core.workflows.data.certificates import (
     check_covering,
     side_counts,
@@ -207,8 +208,8 @@ def flattery_warning(check: QualityCheck | None) -> str | None:
     if check.groups == 0:
         return None
     share = (
-        f"{check.grouped_samples:,} images form {check.groups:,} groups of look-alikes. If each "
-        "group shows one part, a random split would test on parts that it trained on"
+        f"{check.grouped_samples:,} images form {count(check.groups, 'group of look-alikes')}. If "
+        "each group shows one part, a random split would test on parts that it trained on"
     )
     gap = flattery(check)
     if gap is None:
