@@ -44,6 +44,12 @@ def _caller(workspace):
     return call
 
 
+def _text(workspace, *arguments):
+    outcome = CliRunner().invoke(app, [*arguments, "--workspace", str(workspace.root)])
+    assert outcome.exit_code == 0, outcome.output
+    return outcome.stdout
+
+
 def test_import_split_train_and_use_as_a_script_would(call, workspace, class_folders, tmp_path):
     (class_folders / "gut" / "broken.png").write_bytes(b"no image")
     imported = call("import", class_folders, "--name", "Teile")
@@ -426,7 +432,7 @@ def test_quality_and_a_grouped_split_as_a_script_would(call, tmp_path):
     assert "Kinds: " in call("quality", "Parts", "--fix", "spots:paint", code=1)["hint"]
 
 
-def test_folds_are_split_trained_and_read_together_as_a_script_would(call, trained, tmp_path):
+def test_folds_are_split_trained_and_read_together_as_a_script_would(call, trained, workspace):
     call("import", trained.images, "--name", "Marks")
     made = call("split", "Marks", "--kfold", "3", "--test", "0.2", "--seal", "--name", "three")
     assert (made["folds"], made["sealed"]) == (3, True)
@@ -441,6 +447,15 @@ def test_folds_are_split_trained_and_read_together_as_a_script_would(call, train
     assert answer["accuracy"]["mean"] == pytest.approx(sum(accuracies) / 3)
     assert answer["accuracy"]["std"] == pytest.approx(statistics.stdev(accuracies))
     assert {run["name"] for run in call("runs")["runs"]} == {f"CV fold {i} of 3" for i in (1, 2, 3)}
+
+    # `evaluate CV` said "There is no model 'CV'", and nothing had named the models.
+    unknown = call("evaluate", "cv", code=1)
+    assert unknown["hint"] == (
+        "Names that begin alike: 'CV fold 1 of 3', 'CV fold 2 of 3', 'CV fold 3 of 3'."
+    )
+    assert call("evaluate", "none", code=1)["hint"] == "The list of models shows their names."
+    table = _text(workspace, "train", "Marks", "--all-folds", "--name", "Told", *options)
+    assert all(f"Told fold {i} of 3" in table for i in (1, 2, 3))
 
     single = call("train", "Marks", "--fold", "2", "--name", "One", *options)
     report = call("evaluate", "CV fold 2 of 3", "--subset", "validation")
