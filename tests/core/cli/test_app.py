@@ -12,6 +12,8 @@ from sklearn import metrics as oracle
 from typer.testing import CliRunner
 
 from core.cli.app import app
+from core.cli.using.predict import show_predictions
+from core.domain.models import Prediction
 from core.domain.splits import Subset
 from core.store.database import connect
 from core.store.judgement import openings_of
@@ -249,6 +251,26 @@ def test_predictions_of_folders_and_files_go_on_past_an_unreadable_one(
     first = found[2]
     assert first["confidences"][0] == ["stripes", first["confidence"]]
     assert [name for name, _ in first["confidences"]] == ["stripes", "blue disc"]
+
+
+def test_whether_an_unreadable_image_is_unfamiliar_stays_open(capsys):
+    # "unfamiliar: no" stood beside files that nobody could read.
+    known = Prediction("known.png", (("stripes", 0.9),), unfamiliar=0.4)
+    broken = Prediction("broken.png", error="It is broken.")
+    show_predictions([known, broken], [])
+    rows = capsys.readouterr().out.splitlines()
+    ends = {row.split()[1]: row.rstrip(" │").split()[-1] for row in rows if ".png" in row}
+    assert ends == {"known.png": "no", "broken.png": "–"}
+
+
+def test_an_empty_folder_is_told_in_one_sentence(trained, tmp_path):
+    # An empty table stood before it.
+    outcome = CliRunner().invoke(
+        app,
+        ["predict", trained.model.id, str(tmp_path), "--workspace", str(trained.workspace.root)],
+    )
+    assert (outcome.exit_code, outcome.stdout) == (1, "")
+    assert outcome.stderr.strip() == "There are no images here."
 
 
 def test_a_heatmap_is_written_as_a_image(call_trained, trained, tmp_path):
