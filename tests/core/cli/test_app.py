@@ -371,6 +371,29 @@ def test_too_small_a_class_is_named(call, tmp_path):
     assert [gap["class"] for gap in answer["class_gaps"]] == ["crack"]
 
 
+@pytest.mark.parametrize(
+    ("images", "reason"),
+    [
+        (1, "Class 'crack' has 1 image; the split needs at least 3."),
+        (5, "Class 'crack' has images of 1 different group;"),  # the same file five times
+    ],
+)
+def test_training_says_why_there_can_be_no_split(call, tmp_path, images, reason):
+    # After a refused split it said "Make a split first", which was refused again.
+    for name, shade in (("good", 40), ("crack", 200)):
+        for number in range(images):
+            save_image(tmp_path / "s" / name / f"{number}.png", [[[shade, 2, 3]] * 9] * 9)
+    call("import", tmp_path / "s", "--name", "Few")
+    refused = call("split", "Few", code=1)
+    assert refused["error"].startswith(reason)
+    error = call("train", "Few", "--recipe", "quick", code=1)
+    assert error["error"] == (
+        "This dataset has not been split yet, and the usual split is not possible. "
+        + refused["error"]
+    )
+    assert error["hint"] == refused["hint"]
+
+
 def test_a_table_gives_the_labels(call, class_folders, tmp_path):
     table = tmp_path / "labels.csv"
     table.write_text("path;label\ngut/pic 0 é.png;ok\ngut/pic 1 é.png;nok\n", encoding="utf-8-sig")
