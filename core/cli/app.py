@@ -38,7 +38,7 @@ CONTENTS = {
         Entry("demo", "data", "Make the demo dataset of drawn pills."),
         Entry("import", "data", "Import labeled images, or add them to a dataset."),
         Entry("datasets", "data", "List the datasets."),
-        Entry("quality", "data", "Find duplicates, likely mislabeled images and leaks."),
+        Entry("quality", "checks.quality", "Find duplicates, likely mislabeled images and leaks."),
         Entry("split", "data", "Split a dataset into subsets or folds."),
         Entry("classes", "edits", "List, add, rename, merge and mark classes."),
         Entry("relabel", "edits", "Give images another class."),

@@ -1,4 +1,4 @@
-"""Commands on datasets: import, check, split."""
+"""Commands on datasets: import, list, split."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -6,18 +6,16 @@ from typing import Annotated, Any
 import typer
 
 from core.api.datasets import dataset_as_json, imported_as_json
-from core.api.quality import quality_as_json
 from core.api.splits import split_as_json
+from core.cli.checks.quality import check_of
 from core.cli.output import note, say, table
 from core.cli.session import DatasetArgument, JsonOption, Session, WorkspaceOption, follow, session
 from core.cli.using.new_images import told_of_new_images
 from core.domain.datasets import Dataset, LabelSource
-from core.domain.findings import QualityCheck
 from core.domain.jobs import Job
 from core.domain.splits import OrderBy, SmallClasses, Split
 from core.errors import ConfigError
-from core.workflows.data import datasets, demo, fixes, image_facts, quality, splits, uploads
-from core.workflows.data.quick_edits import read_fix
+from core.workflows.data import datasets, demo, image_facts, quality, splits, uploads
 from core.workflows.data.split_words import gap_in_words
 
 app = typer.Typer()
@@ -210,43 +208,6 @@ def list_datasets(workspace: WorkspaceOption = None, as_json: JsonOption = False
         )
 
 
-@app.command(name="quality")
-def check_quality(
-    dataset: DatasetArgument,
-    fix: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--fix",
-            "--cure",
-            help="After the check, fix all findings of a kind: KIND:FIX, for example "
-            "exact_duplicate:keep_one or near_duplicate:different_parts; may be repeated.",
-        ),
-    ] = None,
-    workspace: WorkspaceOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Look for duplicates, look-alikes, wrong labels, unusual images and leaks in a dataset."""
-    with session(workspace, as_json) as opened:
-        checked = datasets.find_dataset(opened.workspace, dataset)
-        wanted = [read_fix(text) for text in fix or ()]
-        check = _checked(opened, checked)
-        done = [fixes.fix_all(opened.workspace, checked.id, *each).words for each in wanted]
-
-        def show() -> None:
-            counts = quality.finding_counts(opened.workspace, checked.id)
-            table(["finding", "count"], [[k.replace("_", " "), n] for k, n in counts.items()])
-            for kind in counts:
-                for item in quality.findings(opened.workspace, checked.id, kind, limit=3):
-                    say(f"{kind.replace('_', ' ')}: {item.message}")
-            if check.groups and (warning := splits.flattery_warning(check)):
-                say(warning)
-            for words in done:
-                say(words)
-
-        report = quality_as_json(opened.workspace, check)
-        opened.answer(report | ({"cured": done} if done else {}), show)
-
-
 @app.command(name="split")
 def make_split(
     dataset: DatasetArgument,
@@ -306,7 +267,7 @@ def make_split(
     with session(workspace, as_json) as opened:
         divided = datasets.find_dataset(opened.workspace, dataset)
         if group_by in ("auto", "look-alikes") and splits.needs_check(opened.workspace, divided.id):
-            _checked(opened, divided)
+            check_of(opened, divided)
         tested = test
         if tested is None:
             # Why the rest: beside a kept test set, nothing else is tested.
@@ -366,13 +327,6 @@ def _answer_import(opened: Session, job: Job) -> None:
         split = splits.find_split(opened.workspace, dataset.id, split_id)
         more["split"] = split_as_json(opened.workspace, dataset, split)
     _answer_dataset(opened, dataset, **more)
-
-
-def _checked(opened: Session, dataset: Dataset) -> QualityCheck:
-    follow(opened, quality.start_check(opened.workspace, dataset.id))
-    check = quality.last_check(opened.workspace, dataset.id)
-    assert check is not None
-    return check
 
 
 def _three_counts(text: str) -> tuple[int, int, int]:

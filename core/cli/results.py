@@ -31,7 +31,15 @@ from core.evaluation.decisions.rule import DecisionRule, point_in_words
 from core.evaluation.measures.intervals import CONFIDENCE, Rate
 from core.evaluation.measures.parts import Unit
 from core.evaluation.release.comparison import PairedTable
-from core.words import number, percent, percent_range, significant
+from core.words import (
+    exact_percent,
+    joined,
+    number,
+    percent,
+    percent_at_most,
+    percent_range,
+    significant,
+)
 from core.workflows.results import comparison, thresholds
 from core.workflows.results.comparison import RuleChoice
 from core.workflows.results.comparison_verdict import answers, verdict_in_words
@@ -140,7 +148,7 @@ def threshold(
         result = choice_as_json(basis, choice, goal, tested)
         opened.answer(
             {**result, "saved": save},
-            lambda: _show_choice(basis, choice, tested, confidence, saved=save),
+            lambda: _show_choice(basis, choice, tested, goal, saved=save),
         )
 
 
@@ -213,23 +221,24 @@ def _show_choice(
     basis: Basis,
     choice: ThresholdChoice,
     on_test: OnTest,
-    confidence: float,
+    goal: ThresholdGoal,
     *,
     saved: bool,
 ) -> None:
     output.print(f"{point_in_words(choice.point)} ({choice.chosen_by})", markup=False)
-    columns: dict[str, Outcome] = {"validation": basis.outcome(choice.point, confidence)}
+    columns: dict[str, Outcome] = {"validation": basis.outcome(choice.point, goal.confidence)}
     if on_test.basis:
-        columns["test"] = on_test.basis.outcome(choice.point, confidence)
+        columns["test"] = on_test.basis.outcome(choice.point, goal.confidence)
     outcomes = list(columns.values())
     rows = [
-        ["escapes", *(_rate(item.escape) for item in outcomes)],
-        ["false rejects", *(_rate(item.overkill) for item in outcomes)],
+        ["escapes", *(_at_most(item.escape, goal.confidence) for item in outcomes)],
+        ["false rejects", *(_at_most(item.overkill, goal.confidence) for item in outcomes)],
         ["automatic", *(_rate(item.automatic) for item in outcomes)],
     ]
-    table(["rate", *columns], rows)
+    table([f"rate, with {exact_percent(goal.confidence)} confidence", *columns], rows)
     show_counting(basis.judged, choice.point)
     for remark in (
+        _not_proven(outcomes[0], goal),
         *(choice.promise.remarks if choice.promise else ()),
         *outcomes[0].remarks,
         on_test.reason,
@@ -237,6 +246,38 @@ def _show_choice(
     ):
         if remark:
             output.print(remark, markup=False)
+
+
+def _not_proven(outcome: Outcome, goal: ThresholdGoal) -> str:
+    """What the validation parts prove of limits that they keep; '' where they prove them all.
+
+    Why not of a guarantee: it says itself what it holds for.
+    """
+    limits = (
+        ("escapes", goal.max_escape, outcome.escape.upper(goal.confidence)),
+        ("false rejects", goal.max_overkill, outcome.overkill.upper(goal.confidence)),
+    )
+    proven = [
+        f"{what} of at most {percent_at_most(bound)}"
+        for what, limit, bound in limits
+        if limit is not None and bound is not None and bound > limit
+    ]
+    if goal.guarantee or not proven:
+        return ""
+    return (
+        "The goal is met on the validation images, but not proven by them: with "
+        f"{exact_percent(goal.confidence)} confidence, they prove {joined(proven)}. "
+        "`touchstone plan` says how many parts a proof needs."
+    )
+
+
+def _at_most(rate: Rate, confidence: float) -> str:
+    """`2% (2 of 100), at most 6.17%`: one-sided and exact, as the page Threshold says it."""
+    bound = rate.upper(confidence)
+    if rate.value is None or bound is None:
+        return "no data"
+    counted = f"{number(rate.k)} of {number(rate.n)}"
+    return f"{percent(rate.value, of=rate.n)} ({counted}), at most {percent_at_most(bound)}"
 
 
 def _rate(rate: Rate) -> str:

@@ -1,10 +1,13 @@
 """Quality findings and what can be done about them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import assert_never
 
 from core.domain.ids import json_digest
+
+NAMED_IMAGES = 2  # of a finding, where it is told in words
 
 
 class FindingKind(StrEnum):
@@ -127,6 +130,18 @@ def look_alike_finding(sample_ids: tuple[int, ...]) -> Finding:
         f"{len(sample_ids)} look-alikes may show one part. Say whether they do.",
         sample_ids,
     )
+
+
+def first_images(names: Sequence[str], total: int) -> str:
+    """The first images of a finding and how many more it has: `a.png, b.png and 3 more`.
+
+    Args:
+        names: those of its images, in order; the first two are said.
+        total: how many images it has.
+    """
+    said = names[:NAMED_IMAGES]
+    more = f" and {total - len(said):,} more" if total > len(said) else ""
+    return f"{', '.join(said)}{more}"
 
 
 @dataclass(frozen=True)

@@ -22,9 +22,11 @@ from core.domain.names import name_key
 from core.errors import ModelFileError, NameTakenError, NotFoundError
 from core.files import atomic_write
 from core.store.database import connect, sqlite3
+from core.words import listed
 from core.workspace import Workspace
 
 CHUNK_BYTES = 4 * 1024 * 1024
+_MOST_ALIKE = 5  # names that a hint lists
 
 
 def insert_model(
@@ -193,10 +195,18 @@ def find_model(db: Database, name_or_id: str) -> Model:
         )
     )
     if not rows:
-        raise NotFoundError(
-            f"There is no model '{name_or_id}'.", "The list of models shows their names."
-        )
+        raise NotFoundError(f"There is no model '{name_or_id}'.", _names_alike(db, name_or_id))
     return _model(rows[0])
+
+
+def _names_alike(db: Database, beginning: str) -> str:
+    """Which models have names that begin like this, such as those of folds; or where all are."""
+    key = name_key(beginning)
+    names = [row["name"] for row in db.query("SELECT name FROM models ORDER BY created_at")]
+    alike = [f"'{name}'" for name in names if key and name_key(name).startswith(key)]
+    if not alike:
+        return "The list of models shows their names."
+    return f"Names that begin alike: {listed(alike, _MOST_ALIKE)}."
 
 
 def free_model_name(db: Database, name: str) -> str:

@@ -209,9 +209,15 @@ def _answer_folds(opened: Session, started: Sequence[RunView]) -> None:
 
     def show() -> None:
         table(
-            ["fold", "images", "accuracy", "macro F1"],
+            ["fold", "model", "images", "accuracy", "macro F1"],
             [
-                [s.fold + 1, s.n, percent(s.accuracy, of=s.n), decimal(s.macro_f1)]
+                [
+                    s.fold + 1,
+                    models.find_model(opened.workspace, s.model_id).name,
+                    s.n,
+                    percent(s.accuracy, of=s.n),
+                    decimal(s.macro_f1),
+                ]
                 for s in validation.scores
             ],
         )

@@ -78,7 +78,7 @@ def predict(
         opened.answer(
             _as_json(results, found.skipped, found.hidden, decided if part_by else None)
             | _limit_as_json(opened, chosen),
-            lambda: _show(results, decided),
+            lambda: show_predictions(results, decided),
         )
         known = [r for r in results if r.error is None]
         tells = bool(known) and known[0].unfamiliar is not None
@@ -162,7 +162,10 @@ def _note_left_out(skipped: Sequence[Skipped], count_skipped: int, hidden: int) 
         note(f"{count(hidden, 'hidden or system file')} ignored.")
 
 
-def _show(results: Sequence[Prediction], decided: Sequence[PartResult]) -> None:
+def show_predictions(results: Sequence[Prediction], decided: Sequence[PartResult]) -> None:
+    """Print what the images and the parts are; nothing where there are no images."""
+    if not results:
+        return
     tells = any(item.unfamiliar is not None for item in results)
     rows = [
         [
@@ -170,7 +173,7 @@ def _show(results: Sequence[Prediction], decided: Sequence[PartResult]) -> None:
             item.class_name or NOTHING,
             confidence_in_words(item.confidence) if item.confidence else item.error,
             _in_words(item.decision),
-            *(["yes" if item.is_unfamiliar else "no"] if tells else []),
+            *([_is_unfamiliar(item)] if tells else []),
         ]
         for item in results
     ]
@@ -181,6 +184,12 @@ def _show(results: Sequence[Prediction], decided: Sequence[PartResult]) -> None:
             ["part", "images", "decision", "decided by"],
             [[r.part, r.images, _in_words(r.decision), r.decided_by] for r in decided],
         )
+
+
+def _is_unfamiliar(item: Prediction) -> str:
+    if item.unfamiliar is None:  # it could not be read
+        return NOTHING
+    return "yes" if item.is_unfamiliar else "no"
 
 
 def _in_words(decision: PartDecision | None) -> str:

@@ -296,8 +296,9 @@ def _refuse_huge(image: Image.Image, name: str) -> None:
 
 def _huge(name: str, megapixels: str) -> UnreadableImageError:
     limit = limits_of().image_megapixels
+    # Why the setting here too: lists of skipped and unreadable images show the message alone.
     return UnreadableImageError(
-        f"{name} has {megapixels} megapixels; the limit is {limit:g}.",
+        f"{name} has {megapixels} megapixels; the limit is {limit:g} (limits.image_megapixels).",
         f"Reduce it, or divide it into several images. {how_to_change('image_megapixels')}",
     )
 

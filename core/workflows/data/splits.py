@@ -23,6 +23,7 @@ from core.domain.splits import (
 from core.errors import SplitError, WorkspaceError
 from core.store import datasets, jobs, runs, searches, splits
 from core.store.database import connect, transaction
+from core.words import count
 from core.workflows.data.certificates import (
     check_covering,
     side_counts,
@@ -207,8 +208,8 @@ def flattery_warning(check: QualityCheck | None) -> str | None:
     if check.groups == 0:
         return None
     share = (
-        f"{check.grouped_samples:,} images form {check.groups:,} groups of look-alikes. If each "
-        "group shows one part, a random split would test on parts that it trained on"
+        f"{check.grouped_samples:,} images form {count(check.groups, 'group of look-alikes')}. If "
+        "each group shows one part, a random split would test on parts that it trained on"
     )
     gap = flattery(check)
     if gap is None:
@@ -249,7 +250,7 @@ def find_split(workspace: Workspace, dataset_id: str, name_or_id: str | None) ->
     """A split by name or id; the newest where none is named.
 
     Raises:
-        SplitError: if the dataset has none yet.
+        SplitError: if the dataset has none yet; with the reason where the usual one is impossible.
         NotFoundError: if it has none of this name.
     """
     with connect(workspace) as db:
@@ -257,11 +258,22 @@ def find_split(workspace: Workspace, dataset_id: str, name_or_id: str | None) ->
             return splits.find_split(db, dataset_id, name_or_id)
         existing = splits.list_splits(db, dataset_id)
     if not existing:
-        raise SplitError(
-            "This dataset has not been split yet.",
-            "Make a split first: it decides which images train the model and which judge it.",
-        )
+        raise _not_split(workspace, dataset_id)
     return existing[0]
+
+
+def _not_split(workspace: Workspace, dataset_id: str) -> SplitError:
+    """That there is no split yet, and what to do: make one, or make one possible."""
+    words = "This dataset has not been split yet"
+    try:
+        plan_split(workspace, dataset_id, SplitRequest())
+    except SplitError as err:
+        # Why not "make a split first": that was refused, or will be, with these words.
+        return SplitError(f"{words}, and the usual split is not possible. {err.message}", err.hint)
+    return SplitError(
+        f"{words}.",
+        "Make a split first: it decides which images train the model and which judge it.",
+    )
 
 
 def subset_counts(

@@ -5,12 +5,11 @@ from collections.abc import Iterable, Mapping
 from sqlite_utils import Database
 
 from core.domain.datasets import Dataset, Sample
-from core.domain.findings import Finding, FindingKind
+from core.domain.findings import NAMED_IMAGES, Finding, FindingKind, first_images
 from core.domain.record import RecordedAction, RecordRow
 from core.store import datasets, quality
 from core.workflows.keeping.record_values import items_of, values_of
 
-_NAMED = 2  # images of a finding that are named
 _OF_A_CLASS = (FindingKind.CLASS_TOO_SMALL, FindingKind.FORMAT_LEAK)
 
 
@@ -27,7 +26,7 @@ def findings_in_words(db: Database, rows: Iterable[RecordRow]) -> dict[str, str]
     if not dataset_ids:
         return {}
     findings = quality.findings_of_keys(db, ((owner, key) for key, owner in dataset_ids.items()))
-    shown = {i for finding in findings.values() for i in finding.sample_ids[:_NAMED]}
+    shown = {i for finding in findings.values() for i in finding.sample_ids[:NAMED_IMAGES]}
     samples = {sample.id: sample for sample in datasets.samples_by_id(db, sorted(shown))}
     by_id = {dataset.id: dataset for dataset in datasets.list_datasets(db)}
     return {
@@ -46,7 +45,7 @@ def settled_in_words(values: Mapping[str, object]) -> str:
 
 
 def _in_words(finding: Finding, samples: Mapping[int, Sample], dataset: Dataset) -> str:
-    images = [samples[i] for i in finding.sample_ids[:_NAMED] if i in samples]
+    images = [samples[i] for i in finding.sample_ids[:NAMED_IMAGES] if i in samples]
     label = images[0].label if images else None
     class_name = None if label is None else dataset.class_names[label]
     names = [image.name for image in images]
@@ -58,6 +57,5 @@ def _words(kind: FindingKind, images: list[str], image_count: object, class_name
         return kind.words
     if kind in _OF_A_CLASS and class_name is not None:
         return f"{kind.words}, {class_name}"
-    rest = image_count - len(images) if isinstance(image_count, int) else 0
-    more = f" and {rest:,} more" if rest > 0 else ""
-    return f"{kind.words}, {', '.join(images)}{more}"
+    total = image_count if isinstance(image_count, int) else len(images)
+    return f"{kind.words}, {first_images(images, total)}"

@@ -16,7 +16,7 @@ from core.errors import ConfigError, TouchstoneError
 from core.evaluation.decisions.cells import images_in_cell
 from core.evaluation.decisions.combining import combined_scores
 from core.evaluation.decisions.costs import LeastCost, Scenario, least_cost
-from core.evaluation.decisions.feasible import refuse_impossible
+from core.evaluation.decisions.feasible import refuse_impossible, refuse_same_for_all
 from core.evaluation.decisions.guarantee import Guarantee, guarantee
 from core.evaluation.decisions.outcome import (
     NOK,
@@ -219,7 +219,7 @@ def choose(basis: Basis, goal: ThresholdGoal) -> ThresholdChoice:
     """The rule that reaches the goal on these (validation) parts.
 
     Raises:
-        ConfigError: if there is no goal, goals contradict each other, or parts are missing.
+        ConfigError: if there is no goal, goals contradict each other, or no useful rule reaches it.
     """
     choice = _chosen(basis, goal)
     point = replace(choice.point, parts=basis.combine)
@@ -247,14 +247,14 @@ def _chosen(basis: Basis, goal: ThresholdGoal) -> ThresholdChoice:
         return ThresholdChoice(OperatingPoint(class_thresholds=limits), words)
     if goal.guarantee:
         return _promised(basis, goal)
+    bound = goal.confidence if goal.proven else None
     point = choose_point(
-        basis.scores,
-        max_escape=goal.max_escape,
-        max_overkill=goal.max_overkill,
-        confidence=goal.confidence if goal.proven else None,
+        basis.scores, max_escape=goal.max_escape, max_overkill=goal.max_overkill, confidence=bound
     )
     proven = f", proven at {exact_percent(goal.confidence)}" if goal.proven else ""
-    return ThresholdChoice(point, _limits_in_words(goal) + proven)
+    words = _limits_in_words(goal) + proven
+    refuse_same_for_all(point, basis.scores, (goal.max_escape, goal.max_overkill), words)
+    return ThresholdChoice(point, words)
 
 
 def _refuse_contradiction(goal: ThresholdGoal) -> None:

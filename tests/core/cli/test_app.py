@@ -12,7 +12,9 @@ from sklearn import metrics as oracle
 from typer.testing import CliRunner
 
 from core.cli.app import app
+from core.cli.using.predict import show_predictions
 from core.domain.findings import Finding, FindingKind, QualityCheck, Severity
+from core.domain.models import Prediction
 from core.domain.splits import Subset
 from core.store import quality
 from core.store.database import connect
@@ -44,6 +46,12 @@ def _caller(workspace):
         return json.loads(outcome.stdout) if code != 2 else outcome.stderr
 
     return call
+
+
+def _text(workspace, *arguments):
+    outcome = CliRunner().invoke(app, [*arguments, "--workspace", str(workspace.root)])
+    assert outcome.exit_code == 0, outcome.output
+    return outcome.stdout
 
 
 def test_import_split_train_and_use_as_a_script_would(call, workspace, class_folders, tmp_path):
@@ -247,6 +255,26 @@ def test_predictions_of_folders_and_files_go_on_past_an_unreadable_one(
     assert [name for name, _ in first["confidences"]] == ["stripes", "blue disc"]
 
 
+def test_whether_an_unreadable_image_is_unfamiliar_stays_open(capsys):
+    # "unfamiliar: no" stood beside files that nobody could read.
+    known = Prediction("known.png", (("stripes", 0.9),), unfamiliar=0.4)
+    broken = Prediction("broken.png", error="It is broken.")
+    show_predictions([known, broken], [])
+    rows = capsys.readouterr().out.splitlines()
+    ends = {row.split()[1]: row.rstrip(" │").split()[-1] for row in rows if ".png" in row}
+    assert ends == {"known.png": "no", "broken.png": "–"}
+
+
+def test_an_empty_folder_is_told_in_one_sentence(trained, tmp_path):
+    # An empty table stood before it.
+    outcome = CliRunner().invoke(
+        app,
+        ["predict", trained.model.id, str(tmp_path), "--workspace", str(trained.workspace.root)],
+    )
+    assert (outcome.exit_code, outcome.stdout) == (1, "")
+    assert outcome.stderr.strip() == "There are no images here."
+
+
 def test_a_heatmap_is_written_as_a_image(call_trained, trained, tmp_path):
     image_path = trained.images / "stripes" / "002.png"
     out = tmp_path / "heat.png"
@@ -345,6 +373,29 @@ def test_too_small_a_class_is_named(call, tmp_path):
     assert [gap["class"] for gap in answer["class_gaps"]] == ["crack"]
 
 
+@pytest.mark.parametrize(
+    ("images", "reason"),
+    [
+        (1, "Class 'crack' has 1 image; the split needs at least 3."),
+        (5, "Class 'crack' has images of 1 different group;"),  # the same file five times
+    ],
+)
+def test_training_says_why_there_can_be_no_split(call, tmp_path, images, reason):
+    # After a refused split it said "Make a split first", which was refused again.
+    for name, shade in (("good", 40), ("crack", 200)):
+        for number in range(images):
+            save_image(tmp_path / "s" / name / f"{number}.png", [[[shade, 2, 3]] * 9] * 9)
+    call("import", tmp_path / "s", "--name", "Few")
+    refused = call("split", "Few", code=1)
+    assert refused["error"].startswith(reason)
+    error = call("train", "Few", "--recipe", "quick", code=1)
+    assert error["error"] == (
+        "This dataset has not been split yet, and the usual split is not possible. "
+        + refused["error"]
+    )
+    assert error["hint"] == refused["hint"]
+
+
 def test_a_table_gives_the_labels(call, class_folders, tmp_path):
     table = tmp_path / "labels.csv"
     table.write_text("path;label\ngut/pic 0 é.png;ok\ngut/pic 1 é.png;nok\n", encoding="utf-8-sig")
@@ -428,7 +479,7 @@ def test_quality_and_a_grouped_split_as_a_script_would(call, tmp_path):
     assert "Kinds: " in call("quality", "Parts", "--fix", "spots:paint", code=1)["hint"]
 
 
-def test_folds_are_split_trained_and_read_together_as_a_script_would(call, trained, tmp_path):
+def test_folds_are_split_trained_and_read_together_as_a_script_would(call, trained, workspace):
     call("import", trained.images, "--name", "Marks")
     made = call("split", "Marks", "--kfold", "3", "--test", "0.2", "--seal", "--name", "three")
     assert (made["folds"], made["sealed"]) == (3, True)
@@ -443,6 +494,15 @@ def test_folds_are_split_trained_and_read_together_as_a_script_would(call, train
     assert answer["accuracy"]["mean"] == pytest.approx(sum(accuracies) / 3)
     assert answer["accuracy"]["std"] == pytest.approx(statistics.stdev(accuracies))
     assert {run["name"] for run in call("runs")["runs"]} == {f"CV fold {i} of 3" for i in (1, 2, 3)}
+
+    # `evaluate CV` said "There is no model 'CV'", and nothing had named the models.
+    unknown = call("evaluate", "cv", code=1)
+    assert unknown["hint"] == (
+        "Names that begin alike: 'CV fold 1 of 3', 'CV fold 2 of 3', 'CV fold 3 of 3'."
+    )
+    assert call("evaluate", "none", code=1)["hint"] == "The list of models shows their names."
+    table = _text(workspace, "train", "Marks", "--all-folds", "--name", "Told", *options)
+    assert all(f"Told fold {i} of 3" in table for i in (1, 2, 3))
 
     single = call("train", "Marks", "--fold", "2", "--name", "One", *options)
     report = call("evaluate", "CV fold 2 of 3", "--subset", "validation")

@@ -9,6 +9,7 @@ from core.cli.app import app
 from core.cli.session import Session
 from core.store import judgement
 from core.store.database import connect
+from core.words import percent_at_most
 from core.workflows.results import thresholds
 from tests.made import add_model, make_dataset
 
@@ -68,6 +69,26 @@ def test_a_threshold_is_chosen_on_validation_reported_on_test_and_saved(call, ma
     # Both goals lead to the same rule, and judging that again is no other decision.
     assert saved["operating_point"] == shown["operating_point"]
     assert _views(made) == ["opening", "decision"]
+
+
+def test_a_limit_that_validation_keeps_but_does_not_prove_is_told_as_such(made):
+    # "Reject at 2.8% ... (escapes at most 5%)" stood over 0 of 1, as if the goal were reached.
+    basis = thresholds.load_basis(made.workspace, "new")
+    choice = thresholds.choose(basis, thresholds.ThresholdGoal(max_escape=0.02))
+    bound = percent_at_most(basis.outcome(choice.point).escape.upper())
+    text = _text(made.workspace, "threshold", "new", "--max-escape", "0.02")
+    assert f"2.0% (2 of 100), at most {bound}" in text
+    assert (
+        "The goal is met on the validation images, but not proven by them: with 95% confidence, "
+        f"they prove escapes of at most {bound}. `touchstone plan` says how many parts a proof "
+        "needs."
+    ) in text
+    both = _text(
+        made.workspace, "threshold", "new", "--max-escape", "0.02", "--max-overkill", "0.02"
+    )
+    assert f"escapes of at most {bound} and false rejects of at most" in both
+    for proven in (("--max-escape", "0.1", "--proven"), ("--at", "0.5")):
+        assert "not proven" not in _text(made.workspace, "threshold", "new", *proven)
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -53,6 +55,35 @@ def test_a_proven_limit_is_stricter_than_one_just_seen(made):
     found = basis.outcome(proven.point).escape
     assert found.upper() <= 0.06 < seen.upper()
     assert "proven at 95%" in proven.chosen_by
+
+
+def _scored(made, *, ok, nok):
+    """The validation parts with these NOK probabilities of good and of defective ones."""
+    basis = thresholds.load_basis(made.workspace, "m")
+    return replace(basis, scores=replace(basis.scores, ok=np.array(ok), nok=np.array(nok)))
+
+
+@pytest.mark.parametrize(
+    ("goal", "said"),
+    [
+        (ThresholdGoal(max_escape=0.05), r"\(escapes at most 5%\) without rejecting every"),
+        (ThresholdGoal(max_overkill=0.05), "without accepting every validation part, so this"),
+        (ThresholdGoal(max_escape=1.0), "keeps a limit of 100%; the one chosen for it accepts"),
+        (ThresholdGoal(max_overkill=1.0), "keeps a limit of 100%; the one chosen for it rejects"),
+    ],
+)
+def test_a_limit_that_only_a_rule_alike_for_all_keeps_is_refused_with_advice(made, goal, said):
+    # "Reject at more than 100% NOK confidence or more" was given as a result; to save it was
+    # refused with "Choose a threshold above 0", where a limit had been entered.
+    with pytest.raises(ConfigError, match=said) as refused:
+        thresholds.choose(_scored(made, ok=[0.8, 0.9], nok=[0.1, 0.2]), goal)
+    assert "limit" in refused.value.hint
+
+
+def test_without_defective_parts_the_model_is_not_blamed_for_a_limit(made):
+    only_good = _scored(made, ok=[0.1, 0.2], nok=[])
+    with pytest.raises(ConfigError, match="Without defective validation parts"):
+        thresholds.choose(only_good, ThresholdGoal(max_overkill=0.05))
 
 
 def test_both_limits_leave_a_zone_for_a_person(made):
