@@ -39,9 +39,11 @@ def show_evaluation(
 ) -> None:
     """Print it; every rate with its bounds."""
     accuracy = report.measure("accuracy").shown
-    counted = f"{number(report.independent)} {report.unit.word}, {_percent(accuracy)} correct"
     # Why not always: without parts or identical files, both say the same.
-    if report.independent != report.n:
+    is_less = report.independent != report.n
+    noun = "different images" if is_less and report.unit is Unit.IMAGES else report.unit.word
+    counted = f"{number(report.independent)} {noun}, {_percent(accuracy)} correct"
+    if is_less:
         share = percent(report.accuracy, of=report.n)
         counted = f"{count(report.n, 'image')}, {share} correct · {counted}"
     say(f"{counted} · macro F1 {decimal(report.macro_f1)}")
