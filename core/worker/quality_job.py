@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from core.data.pixels.saved import read_saved_as
 from core.data.quality.embedding_map import map_of
 from core.data.quality.findings import (
     all_findings,
@@ -99,7 +100,7 @@ def run(session: JobSession) -> None:
     left = _left(session, subject, near)
     seen = _seen(session, subject, left)
     session.report(Phase.FINDINGS, 0, 0)
-    findings = _findings(subject, near, left, images, ready, seen)
+    findings = _findings(session, subject, near, left, images, ready, seen)
     check = _check(subject, near, left, images)
     with connect(session.workspace) as db, transaction(db):
         quality.save_check(db, check, findings)
@@ -187,6 +188,7 @@ def _parts(samples: Sequence[Sample], near: Pairs) -> NDArray[np.int64]:
 
 
 def _findings(
+    session: JobSession,
     subject: _Subject,
     near: Pairs,
     left: Pairs,
@@ -202,6 +204,7 @@ def _findings(
         near,
         np.flatnonzero(~ready).tolist(),
         folders_of_classes=subject.old_class_names,
+        saved_as=lambda sample: read_saved_as(session.workspace.resolve(sample.path)),
     )
     for split_name, subsets in subject.subsets.items():
         findings += subset_leaks(samples, left, subsets, split_name)

@@ -104,7 +104,7 @@ def read_image(
     Raises:
         UnreadableImageError: with the reason in plain words.
     """
-    with _opened(source, name) as (image, file):
+    with opened_image(source, name) as (image, file):
         if levels is not None and is_deep(image):
             plain = to_8_bits(deep_pixels(image, lambda: _open(file)), levels)
             return _upright(plain, _orientation(image))
@@ -141,7 +141,7 @@ def image_properties(source: Path | IO[bytes], *, name: str = "This file") -> Im
     Raises:
         UnreadableImageError: with the reason in plain words.
     """
-    with _opened(source, name) as (image, file):
+    with opened_image(source, name) as (image, file):
         image_format = _FORMAT_NAMES.get(image.format or "", image.format or "")
         if is_deep(image):
             return _deep_properties(image, file, image_format)
@@ -166,7 +166,7 @@ def deep_image(source: Path | IO[bytes], *, name: str = "This file") -> DeepImag
     Raises:
         UnreadableImageError: with the reason in plain words.
     """
-    with _opened(source, name) as (image, file):
+    with opened_image(source, name) as (image, file):
         return _deep_properties(image, file, "").deep if is_deep(image) else None
 
 
@@ -181,7 +181,7 @@ def _deep_properties(image: Image.Image, file: IO[bytes], image_format: str) -> 
 
 
 @contextmanager
-def _opened(source: Path | IO[bytes], name: str) -> Iterator[tuple[Image.Image, IO[bytes]]]:
+def opened_image(source: Path | IO[bytes], name: str) -> Iterator[tuple[Image.Image, IO[bytes]]]:
     """An image of a known format and acceptable size, and its file; errors in plain words."""
     if isinstance(source, Path):
         name = source.name

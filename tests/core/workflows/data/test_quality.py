@@ -4,6 +4,7 @@ import shutil
 
 import numpy as np
 import pytest
+from PIL import Image
 from scipy import ndimage
 
 from core.api.quality import quality_as_json
@@ -125,3 +126,22 @@ def test_a_new_check_knows_which_images_show_different_parts(checked, tmp_path):
     assert len(leaks) > 2
     assert len(apart) >= 15
     assert not listed & apart
+
+
+def test_the_check_reads_with_which_quality_the_files_of_a_class_were_saved(workspace, tmp_path):
+    for name, quality_of_class, start in (("good", 92, 0), ("bad", 40, 500)):
+        for i in range(55):
+            path = tmp_path / "jpegs" / name / f"{i}.jpg"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(_texture(start + i).astype(np.uint8)).save(
+                path, quality=quality_of_class
+            )
+    job = datasets.start_import(workspace, tmp_path / "jpegs", "JPEGs", LabelSource.LAST_FOLDER)
+    jobs.wait(workspace, job.id, on_change=lambda _: None)
+    dataset = datasets.find_dataset(workspace, "JPEGs")
+    job = quality.start_check(workspace, dataset.id)
+    jobs.wait(workspace, job.id, on_change=lambda _: None)
+    check = quality.last_check(workspace, dataset.id)
+    good, bad = quality_as_json(workspace, check)["format_leaks"]
+    assert good["severity"] == bad["severity"] == "serious"
+    assert "JPEG quality 40 have the class 'bad'" in good["message"] + bad["message"]
