@@ -241,3 +241,24 @@ def test_names_in_an_old_zip_file_are_decoded_and_the_encoding_can_be_changed(
     app.run()
     assert app.multiselect(key="leave_out").options == ["割れ", "良品"]
     assert not app.exception
+
+
+def test_folders_further_up_that_look_like_classes_are_named_and_taken_by_one_click(
+    open_page: OpenPage, workspace: Workspace, tmp_path
+) -> None:  # type: ignore[no-untyped-def]
+    names = [
+        f"line{line}/{label}/deep/x/{i}.png"
+        for line in (1, 2)
+        for label in ("good", "crack")
+        for i in range(3)
+    ]
+    folder = tree(tmp_path / "nested", *names)
+    app = open_page("data/import_images.py", workspace)
+    app.text_input(key="folder").set_value(str(folder)).run()
+    assert said(app, "The folders 'crack' and 'good' on level 2 look like classes.")
+    assert not said(app, "choose the folder above the class folders")
+    app.button(key="use_level").click().run()
+    assert not app.exception
+    assert app.selectbox(key="labels").value is LabelSource.FOLDER_LEVEL
+    assert said(app, "**12 images** in **2 classes** would be imported.")
+    assert not said(app, "look like classes")
