@@ -10,6 +10,7 @@ from pathlib import Path
 from sqlite_utils import Database
 
 from core.data.demo_set import DEMO_IMAGES, write_demo_images
+from core.data.importing import plan_words
 from core.data.importing.archives import unpack
 from core.data.importing.listing import ImportedImages, plan_import, read_images
 from core.data.importing.plan import ImportPlan
@@ -100,6 +101,8 @@ def _import(session: JobSession, source: Path) -> None:
             on_progress=lambda *at: session.report(Phase.READING, *at),
         )
         _say_scale(session, images)
+        if images.several_pages:
+            session.warn(plan_words.several_pages(images.several_pages))
         session.report(Phase.STORING, 0, 0)
         kept = _kept(session, folder)
         _store(session, plan, images, folder, kept)

@@ -331,6 +331,7 @@ def _done(workspace: Workspace, job: Job) -> None:
             icon=":material/check_circle:",
         )
         widgets.skipped_files(dataset.skipped, "skipped")
+    widgets.warnings(job)
     import_unfamiliar.show(workspace, job.subject_id, dataset.id)
     if scale := image_facts.scale_in_words(dataset):
         st.caption(scale)

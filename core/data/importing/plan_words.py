@@ -42,6 +42,15 @@ def renamed_in_zip(number: int) -> str:
     )
 
 
+def several_pages(names: Sequence[str]) -> str:
+    """Files of which only the first page or frame is an image of the dataset."""
+    files, first = ("files have", "first of each") if len(names) > 1 else ("file has", "first")
+    return (
+        f"{len(names):,} {files} several pages; only the {first} is used: {listed(names, 5)}. "
+        "Save the others as files of their own if they are needed."
+    )
+
+
 def companions(kind: CompanionKind, number: int, *, kept: bool) -> str:
     """Masks and annotations of one kind."""
     result = "They are imported." if kept else "They are left out."
