@@ -25,7 +25,7 @@ from core.files import require_space
 from core.store import datasets, jobs, models, properties, splits, versions
 from core.store.database import connect, transaction
 from core.words import count
-from core.worker.depth import measured_dataset
+from core.worker.depth import measured_dataset, mixed_in_words
 from core.worker.launcher import start_worker
 from core.worker.progress import Work
 from core.worker.session import JobSession
@@ -123,12 +123,8 @@ def _levels(session: JobSession, into: str | None, depth: DatasetDepth) -> GrayL
 
 
 def _say_scale(session: JobSession, images: ImportedImages) -> None:
-    if images.depth.is_mixed:
-        session.warn(
-            f"Of {count(images.depth.images, 'image')} with more than 8 bits, "
-            f"{images.depth.floats:,} hold decimal numbers and the others whole numbers. One scale "
-            "cannot suit both. Convert them to one kind, or set the levels on the Preprocess page."
-        )
+    if mixed := mixed_in_words(images.depth):
+        session.warn(mixed)
 
 
 def _class_names(session: JobSession, into: str | None) -> tuple[str, ...]:

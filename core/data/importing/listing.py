@@ -159,7 +159,8 @@ def read_images(
     names = (*class_names, *sorted(labels - set(class_names)))
     refuse_lost_classes(folder.name, len(plan.class_counts), names, skipped)
     index = {name: i for i, name in enumerate(names)}
-    depth = depth_of_images([file.facts.deep for _, _, file in read if file.facts.deep])
+    deep = [(file.facts.deep, item.path) for item, _, file in read if file.facts.deep]
+    depth = depth_of_images([known for known, _ in deep], [path for _, path in deep])
     scale = depth.levels if levels_of is None else levels_of(depth)
     samples = tuple(
         _sample_of(file, item, path, index[item.label], scale) for item, path, file in read
