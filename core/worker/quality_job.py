@@ -1,5 +1,6 @@
 """The quality job: check a dataset, and store all findings in one transaction."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -252,7 +253,18 @@ def _estimate(
     groups: NDArray[np.int64],
     images: Gray,
 ) -> tuple[float | None, float | None]:
-    """Accuracy of a nearest neighbour on pixels with a random and with a grouped split."""
+    """Accuracy of a nearest neighbour on pixels with a random and with a grouped split.
+
+    Without identical files of several labels: whatever their neighbor says is wrong. None where no
+    groups but theirs are left, or where a split is impossible.
+    """
+    labels_of: dict[str, set[int | None]] = defaultdict(set)
+    for sample in samples:
+        labels_of[sample.sha256].add(sample.label)
+    kept = [i for i, sample in enumerate(samples) if len(labels_of[sample.sha256]) == 1]
+    if len(kept) < len(samples) and len(np.unique(groups[kept])) == len(kept):
+        return None, None
+    judgeable = [samples[i] for i in kept]
     labels = np.array([-1 if s.label is None else s.label for s in samples], np.int64)
     position = {s.id: i for i, s in enumerate(samples)}
     by_group = {s.id: int(group) for s, group in zip(samples, groups, strict=True)}
@@ -260,9 +272,9 @@ def _estimate(
     for grouping in (None, by_group):
         try:
             subsets = (
-                stratified_split(samples, class_names)
+                stratified_split(judgeable, class_names)
                 if grouping is None
-                else grouped_split(samples, class_names, grouping)
+                else grouped_split(judgeable, class_names, grouping)
             )
         except SplitError:
             return None, None

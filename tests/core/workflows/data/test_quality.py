@@ -1,6 +1,7 @@
 """The quality check by the real worker, and the splits that follow from it."""
 
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -145,3 +146,28 @@ def test_the_check_reads_with_which_quality_the_files_of_a_class_were_saved(work
     good, bad = quality_as_json(workspace, check)["format_leaks"]
     assert good["severity"] == bad["severity"] == "serious"
     assert "JPEG quality 40 have the class 'bad'" in good["message"] + bad["message"]
+
+
+def test_identical_files_of_several_labels_are_never_said_to_make_little_difference(
+    workspace, tmp_path
+):
+    root = tmp_path / "twice"
+    for i in range(12):
+        save_image(root / "good" / f"{i}.png", _texture(i))
+        save_image(root / "bad" / f"{i}.png", _texture(100 + i))
+    for i in range(5):
+        shutil.copy(root / "bad" / f"{i}.png", root / "good" / f"copy{i}.png")
+    job = datasets.start_import(workspace, root, "Twice", LabelSource.LAST_FOLDER)
+    jobs.wait(workspace, job.id, on_change=lambda _: None)
+    dataset = datasets.find_dataset(workspace, "Twice")
+    jobs.wait(workspace, quality.start_check(workspace, dataset.id).id, on_change=lambda _: None)
+    check = quality.last_check(workspace, dataset.id)
+    assert (check.groups, check.random_accuracy) == (5, None)
+    assert splits.flattery_warning(check) == (
+        "10 images form 5 groups of look-alikes. If each group shows one part, a random split "
+        "would test on parts that it trained on, so its results would say little about new parts."
+    )
+    one = replace(check, groups=1, grouped_samples=2)
+    assert splits.flattery_warning(one).startswith(
+        "2 images form 1 group of look-alikes. If they show one part, a random split would test"
+    )
