@@ -43,7 +43,7 @@ def parts_as_json(workspace: Workspace, dataset_id: str) -> JsonObject:
 
 def _messages(workspace: Workspace, check: QualityCheck, kind: FindingKind) -> list[JsonObject]:
     return [
-        {"message": f.message, "severity": f.severity.value, "samples": len(f.sample_ids)}
+        {"message": f.message, "samples": len(f.sample_ids)}
         for f in quality.findings(workspace, check.dataset_id, kind)
     ]
 

@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from core.api.quality import quality_as_json
 from core.domain.datasets import LabelSource
-from core.domain.findings import FindingKind
+from core.domain.findings import FindingKind, Severity
 from core.errors import SplitError
 from core.workflows import jobs
 from core.workflows.data import datasets, fixes, quality, splits
@@ -142,10 +142,9 @@ def test_the_check_reads_with_which_quality_the_files_of_a_class_were_saved(work
     dataset = datasets.find_dataset(workspace, "JPEGs")
     job = quality.start_check(workspace, dataset.id)
     jobs.wait(workspace, job.id, on_change=lambda _: None)
-    check = quality.last_check(workspace, dataset.id)
-    good, bad = quality_as_json(workspace, check)["format_leaks"]
-    assert good["severity"] == bad["severity"] == "serious"
-    assert "JPEG quality 40 have the class 'bad'" in good["message"] + bad["message"]
+    good, bad = quality.findings(workspace, dataset.id, FindingKind.FORMAT_LEAK)
+    assert good.severity is bad.severity is Severity.SERIOUS
+    assert "JPEG quality 40 have the class 'bad'" in good.message + bad.message
 
 
 def test_identical_files_of_several_labels_are_never_said_to_make_little_difference(
