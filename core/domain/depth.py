@@ -17,6 +17,7 @@ LEVEL_SETTINGS = ("black_level", "white_level")  # they act on such images alone
 _DEPTHS = (8, 10, 12, 14, 16)  # bits of usual cameras and converters
 _LEAST_OF_UNIT_RANGE = 0.25  # floats within [0, 1] with a larger one have this range
 _SPREAD = 0.01  # fraction of the images whose extremes may be outliers
+_NAMED = 5  # examples of floats that are kept
 _BEYOND = 0.5  # of the usual range: extremes that lie further outside are outliers
 
 
@@ -111,7 +112,8 @@ class DatasetDepth:
     """The gray values of all images of a dataset that have more than 8 bits.
 
     `images` counts them, `floats` those among them with floating-point values; the other fields
-    are as in `DeepImage`, over all of them, without outliers in `low` and `high`.
+    are as in `DeepImage`, over all of them, without outliers in `low` and `high`. `float_names`
+    are the paths of some of the floats below the source, if they were known.
     """
 
     images: int = 0
@@ -122,6 +124,7 @@ class DatasetDepth:
     low: float = 0.0
     high: float = 0.0
     is_whole: bool = True
+    float_names: tuple[str, ...] = ()
 
     @property
     def scale_bits(self) -> int | None:
@@ -157,8 +160,13 @@ class DatasetDepth:
         return 0 < self.floats < self.images and not self.is_whole
 
 
-def depth_of_images(images: Sequence[DeepImage]) -> DatasetDepth:
-    """What a set of images with more than 8 bits has in common; of none: no such images."""
+def depth_of_images(images: Sequence[DeepImage], names: Sequence[str] = ()) -> DatasetDepth:
+    """What a set of images with more than 8 bits has in common; of none: no such images.
+
+    Args:
+        images: as they are.
+        names: their paths below the source; none: unknown.
+    """
     if not images:
         return DatasetDepth()
     aside = int(_SPREAD * len(images))  # at either end
@@ -171,6 +179,11 @@ def depth_of_images(images: Sequence[DeepImage]) -> DatasetDepth:
         low=sorted(image.low for image in images)[aside],
         high=sorted(image.high for image in images)[-1 - aside],
         is_whole=all(image.is_whole for image in images),
+        float_names=tuple(
+            name
+            for image, name in zip(images, names, strict=bool(names))
+            if image.kind is SampleKind.FLOAT
+        )[:_NAMED],
     )
 
 
@@ -187,6 +200,7 @@ def joined_depth(first: DatasetDepth, second: DatasetDepth) -> DatasetDepth:
         low=min(first.low, second.low),
         high=max(first.high, second.high),
         is_whole=first.is_whole and second.is_whole,
+        float_names=(*first.float_names, *second.float_names)[:_NAMED],
     )
 
 
@@ -197,7 +211,8 @@ def depth_to_json(depth: DatasetDepth) -> str:
 
 def depth_from_json(text: str) -> DatasetDepth:
     """The depth that `depth_to_json` wrote."""
-    return DatasetDepth(**json.loads(text))
+    values = json.loads(text)
+    return DatasetDepth(**values | {"float_names": tuple(values.get("float_names", ()))})
 
 
 def _usual_range(depth: DatasetDepth) -> GrayLevels:

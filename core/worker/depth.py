@@ -11,9 +11,10 @@ from core.data.pixels.images import deep_image
 from core.data.pixels.isolated_pool import run_isolated
 from core.domain.configs.preprocess import PreprocessConfig
 from core.domain.datasets import Dataset
-from core.domain.depth import DeepImage, depth_of_images
+from core.domain.depth import DatasetDepth, DeepImage, depth_of_images
 from core.store import datasets, properties
 from core.store.database import transaction
+from core.words import count
 from core.workspace import Workspace
 
 _MEASURED = 400  # images, evenly over the dataset
@@ -42,6 +43,21 @@ def measured_dataset(workspace: Workspace, db: Database, dataset_id: str) -> Dat
     with transaction(db):
         properties.save_depth(db, dataset.id, depth)
     return datasets.find_dataset(db, dataset.id)
+
+
+def mixed_in_words(depth: DatasetDepth) -> str | None:
+    """Why no scale suits all images, and what to do; None where one does."""
+    if not depth.is_mixed:
+        return None
+    rest = depth.floats - len(depth.float_names)
+    more = f" and {rest:,} more" if depth.float_names and rest else ""
+    named = f" ({', '.join(depth.float_names)}{more})" if depth.float_names else ""
+    holds = "holds decimal numbers" if depth.floats == 1 else "hold decimal numbers"
+    return (
+        f"Of {count(depth.images, 'image')} with more than 8 bits, {depth.floats:,} {holds}{named} "
+        "and the others whole numbers. No single scale suits both: the images of one kind become "
+        "black, white or gray all over. Convert one kind or leave it out, and import again."
+    )
 
 
 def with_levels(config: PreprocessConfig, dataset: Dataset) -> PreprocessConfig:

@@ -10,6 +10,7 @@ from pathlib import Path
 from sqlite_utils import Database
 
 from core.data.demo_set import DEMO_IMAGES, write_demo_images
+from core.data.importing import plan_words
 from core.data.importing.archives import unpack
 from core.data.importing.listing import ImportedImages, plan_import, read_images
 from core.data.importing.plan import ImportPlan
@@ -24,7 +25,7 @@ from core.files import require_space
 from core.store import datasets, jobs, models, properties, splits, versions
 from core.store.database import connect, transaction
 from core.words import count
-from core.worker.depth import measured_dataset
+from core.worker.depth import measured_dataset, mixed_in_words
 from core.worker.launcher import start_worker
 from core.worker.progress import Work
 from core.worker.session import JobSession
@@ -100,6 +101,8 @@ def _import(session: JobSession, source: Path) -> None:
             on_progress=lambda *at: session.report(Phase.READING, *at),
         )
         _say_scale(session, images)
+        if images.several_pages:
+            session.warn(plan_words.several_pages(images.several_pages))
         session.report(Phase.STORING, 0, 0)
         kept = _kept(session, folder)
         _store(session, plan, images, folder, kept)
@@ -120,12 +123,8 @@ def _levels(session: JobSession, into: str | None, depth: DatasetDepth) -> GrayL
 
 
 def _say_scale(session: JobSession, images: ImportedImages) -> None:
-    if images.depth.is_mixed:
-        session.warn(
-            f"Of {count(images.depth.images, 'image')} with more than 8 bits, "
-            f"{images.depth.floats:,} hold decimal numbers and the others whole numbers. One scale "
-            "cannot suit both. Convert them to one kind, or set the levels on the Preprocess page."
-        )
+    if mixed := mixed_in_words(images.depth):
+        session.warn(mixed)
 
 
 def _class_names(session: JobSession, into: str | None) -> tuple[str, ...]:

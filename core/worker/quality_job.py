@@ -1,11 +1,13 @@
 """The quality job: check a dataset, and store all findings in one transaction."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from core.data.pixels.saved import read_saved_as
 from core.data.quality.embedding_map import map_of
 from core.data.quality.findings import (
     all_findings,
@@ -99,7 +101,7 @@ def run(session: JobSession) -> None:
     left = _left(session, subject, near)
     seen = _seen(session, subject, left)
     session.report(Phase.FINDINGS, 0, 0)
-    findings = _findings(subject, near, left, images, ready, seen)
+    findings = _findings(session, subject, near, left, images, ready, seen)
     check = _check(subject, near, left, images)
     with connect(session.workspace) as db, transaction(db):
         quality.save_check(db, check, findings)
@@ -187,6 +189,7 @@ def _parts(samples: Sequence[Sample], near: Pairs) -> NDArray[np.int64]:
 
 
 def _findings(
+    session: JobSession,
     subject: _Subject,
     near: Pairs,
     left: Pairs,
@@ -202,6 +205,7 @@ def _findings(
         near,
         np.flatnonzero(~ready).tolist(),
         folders_of_classes=subject.old_class_names,
+        saved_as=lambda sample: read_saved_as(session.workspace.resolve(sample.path)),
     )
     for split_name, subsets in subject.subsets.items():
         findings += subset_leaks(samples, left, subsets, split_name)
@@ -249,7 +253,18 @@ def _estimate(
     groups: NDArray[np.int64],
     images: Gray,
 ) -> tuple[float | None, float | None]:
-    """Accuracy of a nearest neighbour on pixels with a random and with a grouped split."""
+    """Accuracy of a nearest neighbour on pixels with a random and with a grouped split.
+
+    Without identical files of several labels: whatever their neighbor says is wrong. None where no
+    groups but theirs are left, or where a split is impossible.
+    """
+    labels_of: dict[str, set[int | None]] = defaultdict(set)
+    for sample in samples:
+        labels_of[sample.sha256].add(sample.label)
+    kept = [i for i, sample in enumerate(samples) if len(labels_of[sample.sha256]) == 1]
+    if len(kept) < len(samples) and len(np.unique(groups[kept])) == len(kept):
+        return None, None
+    judgeable = [samples[i] for i in kept]
     labels = np.array([-1 if s.label is None else s.label for s in samples], np.int64)
     position = {s.id: i for i, s in enumerate(samples)}
     by_group = {s.id: int(group) for s, group in zip(samples, groups, strict=True)}
@@ -257,9 +272,9 @@ def _estimate(
     for grouping in (None, by_group):
         try:
             subsets = (
-                stratified_split(samples, class_names)
+                stratified_split(judgeable, class_names)
                 if grouping is None
-                else grouped_split(samples, class_names, grouping)
+                else grouped_split(judgeable, class_names, grouping)
             )
         except SplitError:
             return None, None

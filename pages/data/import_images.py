@@ -131,6 +131,8 @@ def review(
                 f"**{text.count(len(plan.class_counts), 'class')}** would be imported."
             )
             import_rules.show_decisions(plan)
+            if plan.class_level is not None:
+                import_rules.offer_level(names.names, plan.class_level)
         refuse_empty_import(Path(source.shown).name, plan)
         _say_small_classes(plan)
         widgets.skipped_files(plan.skipped, "would be skipped")
@@ -329,6 +331,7 @@ def _done(workspace: Workspace, job: Job) -> None:
             icon=":material/check_circle:",
         )
         widgets.skipped_files(dataset.skipped, "skipped")
+    widgets.warnings(job)
     import_unfamiliar.show(workspace, job.subject_id, dataset.id)
     if scale := image_facts.scale_in_words(dataset):
         st.caption(scale)

@@ -45,6 +45,7 @@ _DECISION_ICONS = {
     PlanChoiceKind.CLASS_SPELLINGS: "spellcheck",
     PlanChoiceKind.OK_CLASSES: "verified",
     PlanChoiceKind.ONE_CLASS: "verified",
+    PlanChoiceKind.CLASS_LEVEL: "warning",
 }
 
 
@@ -102,11 +103,15 @@ def _level(names: Sequence[str]) -> int:
         st.selectbox(
             "Class folder",
             levels,
-            key=f"level_{depth}",
+            key=_level_key(names),
             format_func=lambda level: _level_words(level, folder_at(deepest, level) or "none"),
             help="Counted from the source downwards or from the image upwards.",
         )
     )
+
+
+def _level_key(names: Sequence[str]) -> str:
+    return f"level_{max((name.count('/') for name in names), default=0)}"
 
 
 def _level_words(level: int, example: str) -> str:
@@ -141,6 +146,22 @@ def show_decisions(plan: ImportPlan) -> None:
         for decision in plan.decisions:
             icon = f":material/{_DECISION_ICONS[decision.kind]}:"
             st.markdown(f"{icon} {text.plain(decision.sentence)}")
+
+
+def offer_level(names: Sequence[str], level: int) -> None:
+    """A button that takes the classes from another level of folders."""
+
+    def choose() -> None:
+        st.session_state["labels"] = LabelSource.FOLDER_LEVEL
+        st.session_state[_level_key(names)] = level
+
+    place = f"level {level}" if level > 0 else f"{text.count(-level - 1, 'level')} above"
+    st.button(
+        f"Take the classes from {place}",
+        icon=":material/folder_open:",
+        key="use_level",
+        on_click=choose,
+    )
 
 
 def change_decisions(kinds: set[PlanChoiceKind], *, adding: bool) -> tuple[bool, bool]:

@@ -16,7 +16,7 @@ from core.workflows.data import datasets, image_facts
 from core.workflows.training import runs
 from core.workspace import Workspace
 from pages.training import preview
-from pages.ui import context, errors, state, widgets
+from pages.ui import context, errors, state, text, widgets
 from pages.ui.people import rights
 from pages.ui.places import Place
 
@@ -52,6 +52,8 @@ def _levels(config: PreprocessConfig, dataset: Dataset, levels: GrayLevels) -> d
             help=setting.help,
         )
     st.caption(_measured_in_words(dataset))
+    if mixed := image_facts.mixed_scales_in_words(dataset):
+        st.warning(text.plain(mixed), icon=":material/warning:")
     return values
 
 

@@ -99,8 +99,13 @@ def job_progress(job: Job) -> None:
             st.warning(_end_in_words(job))
         case _:
             assert_never(job.status)
+    warnings(job)
+
+
+def warnings(job: Job) -> None:
+    """What a job warned of."""
     for warning in job.warnings:
-        st.warning(text.plain(warning))
+        st.warning(text.plain(warning), icon=":material/warning:")
 
 
 def _running(job: Job) -> None:

@@ -5,6 +5,7 @@ import zipfile
 from collections.abc import Iterator
 
 import numpy as np
+from PIL import Image
 from streamlit.testing.v1.element_tree import Block, Element
 from typer.testing import CliRunner
 
@@ -241,3 +242,42 @@ def test_names_in_an_old_zip_file_are_decoded_and_the_encoding_can_be_changed(
     app.run()
     assert app.multiselect(key="leave_out").options == ["割れ", "良品"]
     assert not app.exception
+
+
+def test_folders_further_up_that_look_like_classes_are_named_and_taken_by_one_click(
+    open_page: OpenPage, workspace: Workspace, tmp_path
+) -> None:  # type: ignore[no-untyped-def]
+    names = [
+        f"line{line}/{label}/deep/x/{i}.png"
+        for line in (1, 2)
+        for label in ("good", "crack")
+        for i in range(3)
+    ]
+    folder = tree(tmp_path / "nested", *names)
+    app = open_page("data/import_images.py", workspace)
+    app.text_input(key="folder").set_value(str(folder)).run()
+    assert said(app, "The folders 'crack' and 'good' on level 2 look like classes.")
+    assert not said(app, "choose the folder above the class folders")
+    app.button(key="use_level").click().run()
+    assert not app.exception
+    assert app.selectbox(key="labels").value is LabelSource.FOLDER_LEVEL
+    assert said(app, "**12 images** in **2 classes** would be imported.")
+    assert not said(app, "look like classes")
+
+
+def test_what_an_import_warned_of_is_said_on_its_page_and_by_the_command(
+    open_page: OpenPage, workspace: Workspace, tmp_path
+) -> None:  # type: ignore[no-untyped-def]
+    # The page said warnings only while the import ran.
+    folder = tree(tmp_path / "set", "good/1.png", "good/2.png", "bad/1.png")
+    pages = [Image.new("L", (16, 16), gray) for gray in (0, 255)]
+    pages[0].save(folder / "bad" / "scan.tif", save_all=True, append_images=pages[1:])
+    place = ["--workspace", str(workspace.root), "--json"]
+    answer = CliRunner().invoke(commands, ["import", str(folder), "--name", "Set", *place])
+    assert answer.exit_code == 0, answer.output
+    (warning,) = json.loads(answer.stdout)["warnings"]
+    assert warning.startswith("1 file has several pages; only the first is used: bad/scan.tif.")
+    assert warning in " ".join(answer.stderr.split())
+    (job,) = jobs.latest_of_kind(workspace, JobKind.IMPORT).values()
+    app = open_page("data/import_images.py", workspace, **{"import": job.subject_id})
+    assert [warning] == [item.value.replace("\\", "") for item in app.warning]

@@ -1,5 +1,7 @@
 """The Preprocess page: gray levels of images with more than 8 bits."""
 
+from dataclasses import replace
+
 from core.domain.depth import DatasetDepth, GrayLevels
 from core.store import properties
 from core.store.database import connect, transaction
@@ -47,3 +49,17 @@ def test_images_with_8_bits_have_no_gray_levels(workspace: Workspace, open_page:
     dataset_id = _dataset(workspace, DatasetDepth())
     app = open_page("data/preprocess.py", workspace, dataset=dataset_id)
     assert not any("level" in str(field.label) for field in app.number_input)
+
+
+def test_a_mix_of_kinds_is_warned_of_where_the_levels_are_set(
+    workspace: Workspace, open_page: OpenPage
+) -> None:
+    mixed = replace(TWELVE_BITS, floats=1, is_whole=False, float_names=("good/f_32.tif",))
+    dataset_id = _dataset(workspace, mixed)
+    app = open_page("data/preprocess.py", workspace, dataset=dataset_id)
+    (warning,) = [w.value.replace("\\", "") for w in app.warning if "more than 8" in w.value]
+    assert "1 holds decimal numbers (good/f_32.tif) and the others whole numbers" in warning
+    with connect(workspace) as db, transaction(db):
+        properties.save_depth(db, dataset_id, TWELVE_BITS)
+    app = open_page("data/preprocess.py", workspace, dataset=dataset_id)
+    assert not [w for w in app.warning if "more than 8" in w.value]

@@ -35,7 +35,8 @@ class ImportedImages:
 
     `subsets` is the subset of each sample in the split that came with the source; empty if none
     came. `depth` is about the images with more than 8 bits, whose brightness and sharpness are
-    measured on the scale of `read_images`.
+    measured on the scale of `read_images`. `several_pages` names the files with further pages,
+    which are not imported.
     """
 
     samples: tuple[Sample, ...]
@@ -45,6 +46,7 @@ class ImportedImages:
     subsets: tuple[Subset | None, ...] = ()
     ok_classes: tuple[str, ...] = ()
     depth: DatasetDepth = field(default_factory=DatasetDepth)
+    several_pages: tuple[str, ...] = ()
 
 
 class Listing:
@@ -157,7 +159,8 @@ def read_images(
     names = (*class_names, *sorted(labels - set(class_names)))
     refuse_lost_classes(folder.name, len(plan.class_counts), names, skipped)
     index = {name: i for i, name in enumerate(names)}
-    depth = depth_of_images([file.facts.deep for _, _, file in read if file.facts.deep])
+    deep = [(file.facts.deep, item.path) for item, _, file in read if file.facts.deep]
+    depth = depth_of_images([known for known, _ in deep], [path for _, path in deep])
     scale = depth.levels if levels_of is None else levels_of(depth)
     samples = tuple(
         _sample_of(file, item, path, index[item.label], scale) for item, path, file in read
@@ -170,6 +173,7 @@ def read_images(
         subsets=tuple(item.subset for item, _, _ in read) if plan.subset_counts else (),
         ok_classes=tuple(name for name in plan.ok_classes if name in names),
         depth=depth,
+        several_pages=tuple(item.path for item, _, file in read if file.facts.has_more_pages),
     )
 
 

@@ -36,6 +36,7 @@ class PlanChoiceKind(StrEnum):
     CLASS_SPELLINGS = "class_spellings"
     OK_CLASSES = "ok_classes"
     ONE_CLASS = "one_class"
+    CLASS_LEVEL = "class_level"
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,7 @@ class ImportPlan:
     `preview` is what the rules make of some images, spread evenly over all of them. `combined` are
     class names that look like several labels, of which nobody has said yet what they are.
     `suggestion`: the rules make a class of every image or nearly so, and which rule would not.
+    `class_level`: the rules make one class, and the folders at this level look like classes.
     """
 
     candidates: tuple[Candidate, ...]
@@ -86,6 +88,7 @@ class ImportPlan:
     preview: tuple[PreviewRow, ...] = ()
     combined: tuple[str, ...] = ()
     suggestion: str | None = None
+    class_level: int | None = None
 
     @property
     def class_counts(self) -> dict[str, int]:

@@ -42,6 +42,15 @@ def renamed_in_zip(number: int) -> str:
     )
 
 
+def several_pages(names: Sequence[str]) -> str:
+    """Files of which only the first page or frame is an image of the dataset."""
+    files, first = ("files have", "first of each") if len(names) > 1 else ("file has", "first")
+    return (
+        f"{len(names):,} {files} several pages; only the {first} is used: {listed(names, 5)}. "
+        "Save the others as files of their own if they are needed."
+    )
+
+
 def companions(kind: CompanionKind, number: int, *, kept: bool) -> str:
     """Masks and annotations of one kind."""
     result = "They are imported." if kept else "They are left out."
@@ -284,11 +293,23 @@ def ok_class(name: str) -> str:
     return f"The class '{name}' counts as OK because of its name; all others count as NOK."
 
 
-def one_class(name: str) -> str:
+def one_class(name: str, *, level_known: bool) -> str:
     """What a dataset of one class is good for, and what it may be by mistake."""
+    advice = "" if level_known else " For a classifier, choose the folder above the class folders."
     return (
         f"All images have the class '{name}', which counts as OK: they train a model that finds "
-        "images unlike them. For a classifier, choose the folder above the class folders."
+        f"images unlike them.{advice}"
+    )
+
+
+def class_level(folders: Sequence[str], level: int) -> str:
+    """The class is the same for all images, but folders of another level look like classes."""
+    place = f"on level {level}" if level > 0 else f"{count(-level - 1, 'level')} above the images"
+    names = [f"'{name}'" for name in folders]
+    quoted = joined(names) if len(names) < 5 else listed(names, 4)
+    return (
+        f"The folders {quoted} {place} look like classes. Choose “folder further up” as the source "
+        f"of the classes, and this level (on the command line: --level {level})."
     )
 
 

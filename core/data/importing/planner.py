@@ -17,7 +17,7 @@ from core.data.importing.layout import ReadySplit, class_level, count_folders, f
 from core.data.importing.masks import find_companions
 from core.data.importing.plan import Candidate, ImportPlan, PlanChoice, PlanChoiceKind, PreviewRow
 from core.data.importing.rules import CombinedLabels, ImportRules
-from core.data.importing.suggestions import better_rule, is_class_per_image
+from core.data.importing.suggestions import better_rule, is_class_per_image, level_of_classes
 from core.data.importing.tables.match import NO_FILE, NOT_IN_TABLE, TableMatch, match_table
 from core.data.importing.tables.table import Table, read_table, refuse_unclear_label
 from core.data.importing.walk import SourceNames, why_not_an_image
@@ -100,7 +100,9 @@ class _Planner:
             self.skipped.extend(Skipped(path, NO_FILE) for path in self.match.missing)
         self._note_split(split, candidates)
         self._note_spellings(Counter(item.label for item in candidates))
-        ok_classes = self._ok_classes(sorted({item.label for item in candidates}))
+        class_names = sorted({item.label for item in candidates})
+        class_level = self._class_level(class_names)
+        ok_classes = self._ok_classes(class_names, level_known=class_level is not None)
         is_per_image = is_class_per_image([item.label for item in candidates])
         return ImportPlan(
             tuple(candidates),
@@ -110,6 +112,7 @@ class _Planner:
             tuple(_preview_row(name, labelled[name]) for name in _spread(self.names)),
             tuple(combined) if self.rules.combined is None else (),
             better_rule(self.names, self.rules.labels, self.table) if is_per_image else None,
+            class_level,
         )
 
     def _classes(
@@ -264,7 +267,7 @@ class _Planner:
         labels = self._folder_labels(split)
         if len(labels) > 1 and not labels <= set(split.words):
             return split
-        if self.rules.labels is LabelSource.LAST_FOLDER:
+        if self.rules.labels is LabelSource.LAST_FOLDER and labels <= set(split.words):
             sentence = plan_words.subsets_taken_as_classes(split.words)
             self._decide(PlanChoiceKind.SUBSET_CLASSES, sentence, setting="labels")
         return None
@@ -328,7 +331,21 @@ class _Planner:
             sentence = plan_words.alike_classes(alike[0])
             self._decide(PlanChoiceKind.CLASS_SPELLINGS, sentence, len(alike))
 
-    def _ok_classes(self, class_names: Sequence[str]) -> tuple[str, ...]:
+    def _class_level(self, class_names: Sequence[str]) -> int | None:
+        """The level of folders that look like classes, where the chosen one gives one class."""
+        of_folders = (LabelSource.LAST_FOLDER, LabelSource.FOLDER_LEVEL)
+        if len(class_names) != 1 or self.rules.labels not in of_folders:
+            return None
+        if class_names[0] in self.known_classes:  # more images of one class are nothing odd
+            return None
+        level = level_of_classes(self.names, class_names[0])
+        if level is not None:
+            folders = sorted({folder_at(name, level) or "" for name in self.names})
+            sentence = plan_words.class_level(folders, level)
+            self._decide(PlanChoiceKind.CLASS_LEVEL, sentence, len(folders), "labels")
+        return level
+
+    def _ok_classes(self, class_names: Sequence[str], *, level_known: bool) -> tuple[str, ...]:
         if self.adding:
             return ()
         asked = self.rules.ok_classes
@@ -342,7 +359,7 @@ class _Planner:
                 )
             return tuple(name for name in names.values() if name is not None)
         if len(class_names) == 1:
-            sentence = plan_words.one_class(class_names[0])
+            sentence = plan_words.one_class(class_names[0], level_known=level_known)
             self._decide(PlanChoiceKind.ONE_CLASS, sentence, 1, "ok_classes")
             return tuple(class_names)
         good = good_class(class_names)

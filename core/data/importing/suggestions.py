@@ -1,11 +1,11 @@
-"""What to choose instead of rules that make a class of nearly every image."""
+"""What to choose instead of rules that make a class of nearly every image, or a single class."""
 
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
 
-from core.data.importing.labels import folder_at, path_rule
+from core.data.importing.labels import folder_at, good_class, path_rule, subset_of_word
 from core.data.importing.tables.numbers import number_of
 from core.data.importing.tables.table import Table
 from core.domain.datasets import LabelSource
@@ -44,6 +44,34 @@ def better_rule(names: Sequence[str], source: LabelSource, table: Table | None) 
         "Choose another source of the classes: folders, a pattern for the part of the path that "
         "names the class (on the command line: --pattern), or a label table (--table)."
     )
+
+
+def level_of_classes(names: Sequence[str], single: str) -> int | None:
+    """The level of folders that look like classes; 1 is the top one, -1 the one with the image.
+
+    Of several, one with a folder of good images, else the deepest. A single class that is named as
+    good is taken as it was meant, unless there is such a level.
+
+    Args:
+        names: of the images, below the source.
+        single: the class that the rules give all of them.
+    """
+    depths = {name.count("/") for name in names}
+    depth = min(depths, default=0)
+    levels: list[int] = [*range(depth, 0, -1)]
+    if len(depths) > 1:  # folders of one kind are then as far from the images more likely
+        levels = [*range(-2, -depth - 1, -1), *levels]
+    useful: dict[int, list[str]] = {
+        level: folders
+        for level in levels
+        if _is_useful(folders := [folder_at(name, level) or "" for name in names])
+        and any(re.search(r"[^\W\d_]", folder) for folder in folders)
+        and not all(subset_of_word(folder) for folder in folders)
+    }
+    for level, folders in useful.items():
+        if good_class(set(folders)):
+            return level
+    return None if good_class([single]) else next(iter(useful), None)
 
 
 def _better_column(table: Table) -> str:

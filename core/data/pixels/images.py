@@ -5,7 +5,7 @@ import struct
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
@@ -59,6 +59,7 @@ _UPRIGHT_BY = {  # what makes an image with this orientation upright; other valu
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_PAGED_FORMATS = ("TIFF", "GIF", "WEBP", "PNG")  # in MPO, previews of the same image follow
 _FORMAT_NAMES = {"MPO": "JPEG", "DIB": "BMP"}  # the common name
 
 _READ_ERRORS = (
@@ -104,7 +105,7 @@ def read_image(
     Raises:
         UnreadableImageError: with the reason in plain words.
     """
-    with _opened(source, name) as (image, file):
+    with opened_image(source, name) as (image, file):
         if levels is not None and is_deep(image):
             plain = to_8_bits(deep_pixels(image, lambda: _open(file)), levels)
             return _upright(plain, _orientation(image))
@@ -120,7 +121,7 @@ class ImageProperties:
     """What an image is, as `read_image` would give it; see `Sample` for the meaning.
 
     `deep` is None for images with 8 bits; for others, brightness and sharpness are on a scale of
-    the image alone.
+    the image alone. `has_more_pages`: the file holds further pages or frames, which are not read.
     """
 
     width: int
@@ -130,6 +131,7 @@ class ImageProperties:
     brightness: float
     sharpness: float
     deep: DeepImage | None = None
+    has_more_pages: bool = False
 
 
 def image_properties(source: Path | IO[bytes], *, name: str = "This file") -> ImageProperties:
@@ -141,10 +143,11 @@ def image_properties(source: Path | IO[bytes], *, name: str = "This file") -> Im
     Raises:
         UnreadableImageError: with the reason in plain words.
     """
-    with _opened(source, name) as (image, file):
+    with opened_image(source, name) as (image, file):
         image_format = _FORMAT_NAMES.get(image.format or "", image.format or "")
         if is_deep(image):
-            return _deep_properties(image, file, image_format)
+            known = _deep_properties(image, file, image_format)
+            return replace(known, has_more_pages=_has_more_pages(image))
         size, mode = image.size, image.mode
         if image_format == "JPEG" and mode in ("L", "RGB"):
             factor = _reduction(size)
@@ -157,7 +160,8 @@ def image_properties(source: Path | IO[bytes], *, name: str = "This file") -> Im
             image.load()
             plain = _plain(_upright(image, _orientation(image)))
             size, mode, measures = plain.size, plain.mode, brightness_and_sharpness(plain)
-        return ImageProperties(*size, mode, image_format, *measures)
+        more = _has_more_pages(image)
+        return ImageProperties(*size, mode, image_format, *measures, has_more_pages=more)
 
 
 def deep_image(source: Path | IO[bytes], *, name: str = "This file") -> DeepImage | None:
@@ -166,7 +170,7 @@ def deep_image(source: Path | IO[bytes], *, name: str = "This file") -> DeepImag
     Raises:
         UnreadableImageError: with the reason in plain words.
     """
-    with _opened(source, name) as (image, file):
+    with opened_image(source, name) as (image, file):
         return _deep_properties(image, file, "").deep if is_deep(image) else None
 
 
@@ -181,7 +185,7 @@ def _deep_properties(image: Image.Image, file: IO[bytes], image_format: str) -> 
 
 
 @contextmanager
-def _opened(source: Path | IO[bytes], name: str) -> Iterator[tuple[Image.Image, IO[bytes]]]:
+def opened_image(source: Path | IO[bytes], name: str) -> Iterator[tuple[Image.Image, IO[bytes]]]:
     """An image of a known format and acceptable size, and its file; errors in plain words."""
     if isinstance(source, Path):
         name = source.name
@@ -286,6 +290,16 @@ def _orientation(image: Image.Image) -> int:
     except _READ_ERRORS:
         return 1  # broken EXIF does not affect the pixels
     return value if value in _UPRIGHT_BY else 1
+
+
+def _has_more_pages(image: Image.Image) -> bool:
+    """Whether pages follow the first; call it last, as it may move on in the file."""
+    if image.format not in _PAGED_FORMATS:
+        return False
+    try:
+        return bool(getattr(image, "is_animated", False))
+    except _READ_ERRORS:
+        return False  # what follows the first page is damaged, and not needed
 
 
 def _refuse_huge(image: Image.Image, name: str) -> None:

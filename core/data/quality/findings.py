@@ -3,30 +3,25 @@
 Positions are those in the given sequence of samples.
 """
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from functools import partial
-from pathlib import PurePath, PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
 
+from core.data.pixels.saved import SavedAs
+from core.data.quality.file_properties import file_property_leaks
 from core.data.quality.label_errors import LabelAssessment
 from core.data.quality.outliers import Outlier
 from core.data.quality.similarity import Pairs, connected, links_of_equal
 from core.domain.datasets import Sample
 from core.domain.findings import Certainty, Finding, FindingKind, Severity, look_alike_finding
-from core.domain.names import normal_name
 from core.domain.splits import Subset
 from core.words import count, joined
 
 SMALL_CLASS = 20
 IMBALANCE = 10.0  # the largest class has this many times the images of the smallest
 _WORTH_A_LOOK = 0.1  # least estimated share of such suspicions that are right
-_LEAK_AT_LEAST = 10
-_LEAK_PURITY = 0.95
-_LEAK_CHANCE = 1e-3  # after correction for the number of values tried
-_SIZE_BINS = 10
 
 
 def look_alike_groups(samples: Sequence[Sample], near: Pairs) -> NDArray[np.int64]:
@@ -41,6 +36,7 @@ def all_findings(
     unreadable: Sequence[int],
     *,
     folders_of_classes: Collection[str] = (),
+    saved_as: Callable[[Sample], SavedAs] = lambda _: SavedAs(),
 ) -> list[Finding]:
     """Findings from files, labels and look-alikes, the most harmful kinds first.
 
@@ -51,10 +47,11 @@ def all_findings(
         unreadable: positions of images that cannot be read any more.
         folders_of_classes: all names that classes ever had: folders of these names are the source
             of the labels, not a leak.
+        saved_as: how a file was saved; asked only where the sizes of files tell classes apart.
     """
     return [
         *_label_conflicts(samples, class_names, near),
-        *_format_leaks(samples, class_names, [*class_names, *folders_of_classes]),
+        *file_property_leaks(samples, class_names, [*class_names, *folders_of_classes], saved_as),
         *_exact_duplicates(samples),
         *_near_duplicates(samples, near),
         *_class_sizes(samples, class_names),
@@ -177,87 +174,6 @@ def subset_leaks(
                 )
             )
     return sorted(findings, key=lambda f: -len(f.sample_ids))
-
-
-def _format_leaks(
-    samples: Sequence[Sample], class_names: Sequence[str], known_folders: Collection[str]
-) -> Iterator[Finding]:
-    labelled = [i for i, s in enumerate(samples) if s.label is not None]
-    totals = Counter(samples[i].label for i in labelled)
-    shared_by: dict[tuple[int, ...], list[str]] = defaultdict(list)  # members -> shared properties
-    for name, value_of in _properties(samples, labelled, known_folders):
-        by_value: dict[str, list[int]] = defaultdict(list)
-        for i in labelled:
-            value = value_of(samples[i])
-            if value is not None:
-                by_value[value].append(i)
-        for value, members in sorted(by_value.items()):
-            if len(by_value) > 1 and _predicts_class(samples, members, totals, len(by_value)):
-                shared_by[tuple(members)].append(f"{name} {value}")
-    for images, shared in shared_by.items():
-        # Why: the PNG files of one class may also have their own size; one finding is enough.
-        if any(set(images) < set(others) for others in shared_by):
-            continue
-        label, hits = Counter(samples[i].label for i in images).most_common(1)[0]
-        share = "All" if hits == len(images) else f"{hits} of"
-        yield _finding(
-            FindingKind.FORMAT_LEAK,
-            Severity.SERIOUS,
-            f"{share} {len(images)} images with {joined(shared)} have the class "
-            f"'{class_names[label or 0]}'. A model can learn this instead of the defect.",
-            samples,
-            images,
-        )
-
-
-def _predicts_class(
-    samples: Sequence[Sample], members: Sequence[int], totals: Mapping[int | None, int], tried: int
-) -> bool:
-    """Whether nearly all of these images have the same class, and not by chance."""
-    from scipy.stats import binom
-
-    label, hits = Counter(samples[i].label for i in members).most_common(1)[0]
-    if len(members) < _LEAK_AT_LEAST or hits < _LEAK_PURITY * len(members):
-        return False
-    share = totals[label] / sum(totals.values())
-    return bool(binom.sf(hits - 1, len(members), share) * tried <= _LEAK_CHANCE)
-
-
-def _properties(
-    samples: Sequence[Sample], labelled: Sequence[int], known_folders: Collection[str]
-) -> Iterator[tuple[str, Callable[[Sample], str | None]]]:
-    """Properties of files besides their pixels: name, and value or None if unknown."""
-    yield "file extension", lambda s: PurePosixPath(s.path).suffix.lower() or "none"
-    yield "file format", lambda s: s.format
-    yield "image size", lambda s: f"{s.width} × {s.height}"
-    yield "color mode", lambda s: "gray" if s.mode == "L" else "color"
-    yield from _folder_levels([samples[i] for i in labelled], known_folders)
-    sizes = [samples[i].file_size for i in labelled]
-    edges = np.unique(np.quantile(sizes or [0], np.linspace(0, 1, _SIZE_BINS + 1)))
-    if len(edges) > _SIZE_BINS // 2:
-        yield "file size", lambda s: _bin_of(s.file_size, edges)
-
-
-def _folder_levels(
-    samples: Sequence[Sample], known_folders: Collection[str]
-) -> Iterator[tuple[str, Callable[[Sample], str | None]]]:
-    """Folder levels below the source, without the level of the class folders."""
-    classes = {normal_name(name).casefold() for name in known_folders}
-    parents = {PurePath(s.name).parent.parts for s in samples if not PurePath(s.name).is_absolute()}
-    for level in range(max((len(parts) for parts in parents), default=0)):
-        names = {normal_name(parts[level]).casefold() for parts in parents if len(parts) > level}
-        if len(names) > 1 and not names & classes:
-            yield "folder", partial(_folder_at, level)
-
-
-def _folder_at(level: int, sample: Sample) -> str | None:
-    parts = PurePosixPath(sample.name).parent.parts
-    return parts[level] if len(parts) > level else None
-
-
-def _bin_of(size: int, edges: NDArray[np.float64]) -> str:
-    place = int(np.clip(np.searchsorted(edges, size, side="right"), 1, len(edges) - 1))
-    return f"{edges[place - 1] / 1e3:.1f} to {edges[place] / 1e3:.1f} kB"
 
 
 def _exact_duplicates(samples: Sequence[Sample]) -> Iterator[Finding]:

@@ -19,7 +19,7 @@ from core.domain.splits import Split, Subset
 from core.errors import NotFoundError
 from core.store import datasets, properties, quality, splits
 from core.store.database import connect
-from core.worker.depth import measured_dataset
+from core.worker.depth import measured_dataset, mixed_in_words
 from core.worker.files.checks import known_file
 from core.workflows import files
 from core.workflows.data import versions
@@ -140,6 +140,11 @@ def measured(workspace: Workspace, dataset: Dataset) -> Dataset:
         return dataset
     with as_program(), connect(workspace) as db:  # whoever looks may not change data
         return measured_dataset(workspace, db, dataset.id)
+
+
+def mixed_scales_in_words(dataset: Dataset) -> str | None:
+    """Why no scale suits all images of a dataset, and what to do; None where one does."""
+    return mixed_in_words(dataset.depth) if dataset.depth else None
 
 
 def scale_in_words(dataset: Dataset) -> str | None:

@@ -207,13 +207,14 @@ def flattery_warning(check: QualityCheck | None) -> str | None:
         )
     if check.groups == 0:
         return None
+    each = "each group shows" if check.groups > 1 else "they show"
     share = (
-        f"{check.grouped_samples:,} images form {count(check.groups, 'group of look-alikes')}. If "
-        "each group shows one part, a random split would test on parts that it trained on"
+        f"{check.grouped_samples:,} images form {count(check.groups, 'group')} of look-alikes. If "
+        f"{each} one part, a random split would test on parts that it trained on"
     )
     gap = flattery(check)
     if gap is None:
-        return f"{share} and make results look better than they are."
+        return f"{share}, so its results would say little about new parts."
     if gap < FLATTERY:
         return f"{share}, which makes little difference here."
     return f"{share} and make results look better than they are, by about {100 * gap:.0f} points."

@@ -8,7 +8,7 @@ from core.data.pixels.preprocess import load_pixels
 from core.domain.configs.preprocess import PreprocessConfig
 from core.domain.configs.stored import config_from_json, config_to_json
 from core.domain.datasets import LabelSource
-from core.domain.depth import GrayLevels
+from core.domain.depth import GrayLevels, depth_from_json, depth_to_json
 from core.domain.files import ChangedFiles
 from core.domain.jobs import JobStatus
 from core.models.catalog import DEFAULT_NETWORK
@@ -158,3 +158,20 @@ def test_settings_of_earlier_versions_have_no_scale_and_name_the_same_caches():
     scaled = PreprocessConfig(white_level=4095)
     assert scaled.digest != config.digest
     assert config_from_json(PreprocessConfig, config_to_json(scaled)) == scaled
+
+
+def test_a_mix_that_no_scale_suits_is_said_with_the_files(workspace, tmp_path):
+    # The advice was to set levels on Preprocess, which cannot suit both.
+    root = _float_set(tmp_path / "mixed")
+    for name in LEVELS:
+        _sixteen_bit(root / name / "deep.png", 50_000)
+    job = _done(workspace, datasets.start_import(workspace, root, "Mix", LabelSource.LAST_FOLDER))
+    (warning,) = job.warnings
+    assert warning.startswith("Of 9 images with more than 8 bits, 6 hold decimal numbers (bright/")
+    assert "and 1 more)" in warning
+    assert "No single scale suits both" in warning
+    assert "Preprocess" not in warning
+    dataset = datasets.find_dataset(workspace, "Mix")
+    assert image_facts.mixed_scales_in_words(dataset) == warning
+    whole = datasets.find_dataset(workspace, "Mix").depth
+    assert depth_from_json(depth_to_json(whole)) == whole

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from core.data.importing.rules import ImportRules, TableRules
 from core.domain.datasets import LabelSource, Verdict
@@ -224,3 +225,26 @@ def test_adding_to_a_dataset_that_was_deleted_meanwhile_fails_cleanly(workspace,
     with connect(workspace) as db:
         assert job_rows.find_job(db, gone.id).status is JobStatus.FAILED
     assert [p.name for p in workspace.uploads.iterdir()] == [dataset.id]
+
+
+def test_files_of_which_only_the_first_page_is_used_are_named(workspace, tmp_path):
+    root = tmp_path / "pages"
+    first, second = (Image.fromarray(_image(seed)) for seed in (1, 2))
+    for number, place in enumerate(
+        ("ok/scan.tif", "ok/turn.gif", "hole/plain.tif", "hole/one.gif")
+    ):
+        (root / place).parent.mkdir(parents=True, exist_ok=True)
+        more = {"save_all": True, "append_images": [second]} if number < 2 else {}
+        first.save(root / place, **more)
+    job = _finished(workspace, datasets.start_import(workspace, root, "Pages", ImportRules()))
+    (warning,) = job.warnings
+    assert warning.startswith("2 files have several pages; only the first of each is used: ")
+    assert "ok/scan.tif, ok/turn.gif." in warning
+    assert len(_all(workspace, "Pages")) == 4
+    added = tmp_path / "more"
+    added.mkdir()
+    second.save(added / "x.tif", save_all=True, append_images=[first])
+    rules = ImportRules(LabelSource.PATTERN, pattern="(?P<label>x)")
+    dataset = datasets.find_dataset(workspace, "Pages")
+    job = _finished(workspace, datasets.start_adding(workspace, added, dataset.id, rules))
+    assert job.warnings[0].startswith("1 file has several pages; only the first is used: x.tif.")

@@ -518,3 +518,52 @@ def test_a_table_with_a_column_per_class_says_what_to_do():
 def test_folders_of_lots_inside_of_classes_keep_the_class_by_level():
     names = _numbered("ok/lot1", "ok/lot2", "bad/lot1", "bad/lot2")
     assert set(_plan(names, labels=LabelSource.FOLDER_LEVEL, level=1).class_counts) == {"ok", "bad"}
+
+
+def test_of_one_class_a_level_of_folders_that_look_like_classes_is_named():
+    names = _numbered(*(f"{a}/{b}/{c}/x" for a in "LM" for b in "AB" for c in ("good", "crack")))
+    plan = _plan(names)
+    assert (set(plan.class_counts), plan.class_level) == ({"x"}, 3)
+    sentence = _sentence(plan, PlanChoiceKind.CLASS_LEVEL)
+    assert "The folders 'crack' and 'good' on level 3 look like classes." in sentence
+    assert "--level 3" in sentence
+    assert "folder above" not in _sentence(plan, PlanChoiceKind.ONE_CLASS)
+    chosen = _plan(names, labels=LabelSource.FOLDER_LEVEL, level=3)
+    assert set(chosen.class_counts) == {"crack", "good"}
+    assert chosen.class_level is None
+    wrong = _plan(names, labels=LabelSource.FOLDER_LEVEL, level=4)
+    assert wrong.class_level == 3
+
+
+@pytest.mark.parametrize(
+    ("folders", "level"),
+    [
+        (["crack/x", "dent/x"], 1),  # no name says good: the deepest level
+        (["p/good/x", "a/b/crack/x"], -2),  # of different depth
+        (["good"], None),
+        (["line 1/good", "line 2/good"], None),  # good images of two lines
+        (["2024/x", "2025/x"], None),
+        (["train/good/x", "test/good/x"], None),
+        (["train/good/x", "train/crack/x", "test/good/x", "test/crack/x"], 2),
+    ],
+)
+def test_only_folders_that_can_be_classes_are_named(folders, level):
+    plan = _plan(_numbered(*folders, count=4))
+    assert len(plan.class_counts) == 1
+    assert plan.class_level == level
+    if level is not None:
+        assert (
+            len(
+                _plan(
+                    _numbered(*folders, count=4), labels=LabelSource.FOLDER_LEVEL, level=level
+                ).class_counts
+            )
+            == 2
+        )
+
+
+def test_images_that_are_added_to_a_class_need_no_other_level():
+    names = SourceNames(tuple(_numbered("a/good/x", "a/crack/x")))
+    added = plan_names(names, ImportRules(), adding=True, known_classes=["x", "y"])
+    assert added.class_level is None
+    assert plan_names(names, ImportRules(), adding=True, known_classes=["y"]).class_level == 2

@@ -244,6 +244,8 @@ def test_images_that_break_readers_are_read_right_or_refused_in_words(row):
     if readable:
         width, height = (int(v) for v in row["size_after_exif_transpose"].split("x"))
         assert image.size == (width, height)
+        if row["format"] in ("TIFF", "GIF", "WEBP", "PNG"):
+            assert facts.has_more_pages == (int(row["n_frames"]) > 1)
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")

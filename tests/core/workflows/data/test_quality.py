@@ -1,14 +1,16 @@
 """The quality check by the real worker, and the splits that follow from it."""
 
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import Image
 from scipy import ndimage
 
 from core.api.quality import quality_as_json
 from core.domain.datasets import LabelSource
-from core.domain.findings import FindingKind
+from core.domain.findings import FindingKind, Severity
 from core.errors import SplitError
 from core.workflows import jobs
 from core.workflows.data import datasets, fixes, quality, splits
@@ -125,3 +127,46 @@ def test_a_new_check_knows_which_images_show_different_parts(checked, tmp_path):
     assert len(leaks) > 2
     assert len(apart) >= 15
     assert not listed & apart
+
+
+def test_the_check_reads_with_which_quality_the_files_of_a_class_were_saved(workspace, tmp_path):
+    for name, quality_of_class, start in (("good", 92, 0), ("bad", 40, 500)):
+        for i in range(55):
+            path = tmp_path / "jpegs" / name / f"{i}.jpg"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(_texture(start + i).astype(np.uint8)).save(
+                path, quality=quality_of_class
+            )
+    job = datasets.start_import(workspace, tmp_path / "jpegs", "JPEGs", LabelSource.LAST_FOLDER)
+    jobs.wait(workspace, job.id, on_change=lambda _: None)
+    dataset = datasets.find_dataset(workspace, "JPEGs")
+    job = quality.start_check(workspace, dataset.id)
+    jobs.wait(workspace, job.id, on_change=lambda _: None)
+    good, bad = quality.findings(workspace, dataset.id, FindingKind.FORMAT_LEAK)
+    assert good.severity is bad.severity is Severity.SERIOUS
+    assert "JPEG quality 40 have the class 'bad'" in good.message + bad.message
+
+
+def test_identical_files_of_several_labels_are_never_said_to_make_little_difference(
+    workspace, tmp_path
+):
+    root = tmp_path / "twice"
+    for i in range(12):
+        save_image(root / "good" / f"{i}.png", _texture(i))
+        save_image(root / "bad" / f"{i}.png", _texture(100 + i))
+    for i in range(5):
+        shutil.copy(root / "bad" / f"{i}.png", root / "good" / f"copy{i}.png")
+    job = datasets.start_import(workspace, root, "Twice", LabelSource.LAST_FOLDER)
+    jobs.wait(workspace, job.id, on_change=lambda _: None)
+    dataset = datasets.find_dataset(workspace, "Twice")
+    jobs.wait(workspace, quality.start_check(workspace, dataset.id).id, on_change=lambda _: None)
+    check = quality.last_check(workspace, dataset.id)
+    assert (check.groups, check.random_accuracy) == (5, None)
+    assert splits.flattery_warning(check) == (
+        "10 images form 5 groups of look-alikes. If each group shows one part, a random split "
+        "would test on parts that it trained on, so its results would say little about new parts."
+    )
+    one = replace(check, groups=1, grouped_samples=2)
+    assert splits.flattery_warning(one).startswith(
+        "2 images form 1 group of look-alikes. If they show one part, a random split would test"
+    )
