@@ -214,7 +214,7 @@ def flattery_warning(check: QualityCheck | None) -> str | None:
     )
     gap = flattery(check)
     if gap is None:
-        return f"{share}, so its results would say little about new parts."
+        return f"{share} and make results look better than they are."
     if gap < FLATTERY:
         return f"{share}, which makes little difference here."
     return f"{share} and make results look better than they are, by about {100 * gap:.0f} points."

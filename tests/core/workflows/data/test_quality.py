@@ -164,7 +164,7 @@ def test_identical_files_of_several_labels_are_never_said_to_make_little_differe
     assert (check.groups, check.random_accuracy) == (5, None)
     assert splits.flattery_warning(check) == (
         "10 images form 5 groups of look-alikes. If each group shows one part, a random split "
-        "would test on parts that it trained on, so its results would say little about new parts."
+        "would test on parts that it trained on and make results look better than they are."
     )
     one = replace(check, groups=1, grouped_samples=2)
     assert splits.flattery_warning(one).startswith(
