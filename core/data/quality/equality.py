@@ -55,8 +55,9 @@ def _most_alike(
     flat: Floats, spread: Floats, cells: Sequence[NDArray[np.int64]]
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], Floats]]:
     """For blocks of images: positions [B], those of up to ten others [B, K], correlation [B, K]."""
-    even = (flat - flat.mean(axis=1, keepdims=True)) / np.maximum(spread, 1e-6)[:, None]
-    even /= np.sqrt(flat.shape[1], dtype=np.float32)
+    even = flat  # in place: of many images, each copy takes a gigabyte
+    even -= flat.mean(axis=1, keepdims=True)
+    even /= np.maximum(spread, 1e-6)[:, None] * np.sqrt(flat.shape[1], dtype=np.float32)
     for cell in cells:
         k = min(_EACH, len(cell) - 1)
         for start in range(0, len(cell), _BLOCK) if k else ():
