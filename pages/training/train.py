@@ -128,7 +128,7 @@ def _facts(
 def _also_learned(train: TrainConfig) -> str:
     """What learns from the validation images, too."""
     if recipe_is_trained(train.recipe):
-        return " (the last layer also learns from them)" if train.ends_refitted else ""
+        return " (the last layer may also learn from them)" if train.ends_refitted else ""
     return " (the final model also learns from them)" if train.refit else ""
 
 
