@@ -195,7 +195,8 @@ def test_the_answer_says_on_what_and_for_how_long_by_earlier_runs_only(
     assert counts[2] > 0
     (line,) = [c.value for c in app.caption if "stay unseen" in c.value]
     assert "images for validation (the final model also learns from them)" in line
-    for changed, also in (("", "(the last layer may also learn from them)"), (",focal_gamma=2", "")):
+    learns = "(the last layer may also learn from them)"
+    for changed, also in (("", learns), (",focal_gamma=2", "")):
         app = open_page(Place.TRAIN, trained.workspace, set=f"recipe=full{changed}")
         (line,) = [c.value for c in app.caption if "stay unseen" in c.value]
         assert f"images for validation{' ' if also else ''}{also} ·" in line
