@@ -6,7 +6,7 @@ from dataclasses import replace
 import streamlit as st
 
 from core.domain.configs.preprocess import PreprocessConfig
-from core.domain.datasets import Dataset
+from core.domain.datasets import Dataset, Sample
 from core.domain.depth import LEVEL_SETTINGS, GrayLevels
 from core.domain.keeping.people import Right
 from core.domain.settings import settings_of
@@ -85,35 +85,44 @@ def _range(
 
 
 def shown(workspace: Workspace, dataset: Dataset, config: PreprocessConfig) -> None:
-    """Originals above the pixels of the network, one column for each class."""
+    """Originals above the pixels of the network, one column for each class.
+
+    Why one element: of several, those below move down when those above get their height.
+    """
     offset = st.session_state.get("preview_offset", 0)
-    chosen = preview.one_per_class(workspace, dataset, at_most=SHOWN, offset=offset)
-    if not chosen:
-        return
-    side = config.image_size_px
-    for sample, column in zip(chosen, st.columns(len(chosen)), strict=True):
-        with column:
-            try:
-                before, after = preview.before_and_after(
-                    sample, sample.sha256, config, config.digest
-                )
-            except TouchstoneError as err:
-                errors.show(err)
-                continue
-            name = dataset.class_names[sample.label or 0]
-            original, after_words = f"{sample.width} × {sample.height} px", f"{side} × {side} px"
-            st.html(
-                # On one line: the pictures of all classes stand in rows.
-                f"<strong title='{html.escape(name, quote=True)}' style='display:block;"
-                "overflow:hidden;white-space:nowrap;text-overflow:ellipsis'>"
-                f"{html.escape(name)}</strong>"
-                + preview.figure(
-                    before, f"Original of class {name}", original, sample.width / sample.height
-                )
-                + preview.figure(
-                    after, f"Network input of class {name}", f"Network input, {after_words}", 1.0
-                )
-            )
+    columns = []
+    for sample in preview.one_per_class(workspace, dataset, at_most=SHOWN, offset=offset):
+        try:
+            urls = preview.before_and_after(sample, sample.sha256, config, config.digest)
+        except TouchstoneError as err:
+            errors.show(err)
+            continue
+        name = dataset.class_names[sample.label or 0]
+        columns.append(_column(name, sample, urls, config.image_size_px))
+    if columns:
+        st.html(
+            "<div style='display:grid;gap:0 1rem;"
+            "grid-template-columns:repeat(auto-fit,minmax(9rem,1fr))'>"
+            f"{''.join(columns)}</div>"
+        )
+
+
+def _column(name: str, sample: Sample, urls: preview.Urls, side_px: int) -> str:
+    before, after = urls
+    original, network_input = f"{sample.width} × {sample.height} px", f"{side_px} × {side_px} px"
+    return (
+        # On one line: the pictures of all classes stand in rows.
+        f"<div style='min-width:0;max-width:26rem'><strong title='{html.escape(name)}' "
+        "style='display:block;overflow:hidden;white-space:nowrap;text-overflow:ellipsis'>"
+        f"{html.escape(name)}</strong>"
+        + preview.figure(
+            before, f"Original of class {name}", original, sample.width / sample.height
+        )
+        + preview.figure(
+            after, f"Network input of class {name}", f"Network input, {network_input}", 1.0
+        )
+        + "</div>"
+    )
 
 
 def page(workspace: Workspace) -> None:
