@@ -54,7 +54,7 @@ def evaluate(
             open_test_results(opened.workspace, [judged.model], purpose)
 
         def show() -> None:
-            show_evaluation(report, judged, point)
+            show_evaluation(report, judged, point, evaluation.cautions(opened.workspace, judged))
             about = validation_in_words(opened.workspace, judged.model)
             show_calibration(calibration, judged, about)
 

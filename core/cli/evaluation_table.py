@@ -35,9 +35,12 @@ _MOST_CLASSES = 20  # a matrix of more is too wide for a terminal
 
 
 def show_evaluation(
-    report: EvaluationReport, judged: JudgedSet, point: OperatingPoint | None = None
+    report: EvaluationReport,
+    judged: JudgedSet,
+    point: OperatingPoint | None,
+    cautions: Sequence[str],
 ) -> None:
-    """Print it; every rate with its bounds."""
+    """Print it; every rate with its bounds, and what they do not show."""
     accuracy = report.measure("accuracy").shown
     # Why not always: without parts or identical files, both say the same.
     is_less = report.independent != report.n
@@ -59,7 +62,7 @@ def show_evaluation(
         )
     if judged.notice:
         note(judged.notice)
-    for caution in evaluation.cautions(judged):
+    for caution in cautions:
         note(caution)
 
 

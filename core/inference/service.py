@@ -25,8 +25,8 @@ from core.inference.explaining.changes import WhatIf
 from core.inference.heatmaps import Explainer
 from core.inference.overlay import overlay
 from core.inference.predictor import Predictor, build_module
-from core.inference.unfamiliar import content_digest
 from core.models.bundle import read_card, read_shapes
+from core.models.learned import content_digest
 
 Source = Path | bytes
 

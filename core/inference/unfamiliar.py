@@ -256,11 +256,6 @@ def flagged_parts(flagged: NDArray[np.bool_], parts: Parts) -> tuple[int, int]:
     return len(np.unique(parts[flagged])), len(np.unique(parts))
 
 
-def content_digest(sha256: str) -> int:
-    """The first 64 bits of a SHA-256."""
-    return int(sha256[:16], 16)
-
-
 def _chosen(targets: NDArray[np.int64], most: int, seed: int) -> NDArray[np.intp]:
     """Positions of at most so many images, rare classes first."""
     if len(targets) <= most:

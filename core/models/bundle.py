@@ -131,13 +131,17 @@ def read_tensors(path: Path) -> Tensors:
     return _arrays(path, lambda name: not name.startswith(BESIDE))
 
 
-def read_beside(path: Path) -> Tensors:
+def read_beside(path: Path, beginning: str = BESIDE) -> Tensors:
     """The arrays of a model file that are no weights, by names that begin with `BESIDE`.
+
+    Args:
+        path: of the model file.
+        beginning: of the names of those that are wanted.
 
     Raises:
         ModelFileError: as `read_tensors`.
     """
-    return _arrays(path, lambda name: name.startswith(BESIDE))
+    return _arrays(path, lambda name: name.startswith(beginning))
 
 
 def _arrays(path: Path, wanted: Callable[[str], bool]) -> Tensors:

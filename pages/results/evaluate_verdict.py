@@ -81,7 +81,7 @@ def verdicts(workspace: Workspace, judgements: Sequence[JudgedSet], subset: Subs
             else:
                 st.header(text.plain(words), anchor=False)
             st.html(_CSS + "".join(meters(numbers)))
-            for caution in evaluation.cautions(item):
+            for caution in evaluation.cautions(workspace, item):
                 st.caption(f":orange[:material/report:] {text.plain(caution)}")
     _basis(workspace, judgements[0], every[0], subset)
 

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from core.domain.configs.acting import recipe_is_trained
 from core.domain.jobs import Job, QueueMove
 from core.domain.keeping.people import Right
 from core.domain.training import RunState
@@ -17,6 +18,14 @@ from pages.ui.people import rights
 from pages.ui.places import Place
 from pages.ui.shell import deleted
 
+_SOLVES_AGAIN = (
+    "Features are kept, so this takes seconds. No image changes its subset; settings and penalty "
+    "stay."
+)
+_TRAINS_ON = (
+    "A new run trains on from this model, with the images of today. No image changes its subset; "
+    "settings stay."
+)
 _MOVES = {
     QueueMove.NEXT: (":material/vertical_align_top:", "Next", "Starts before all others."),
     QueueMove.UP: (":material/arrow_upward:", "Up", "One place earlier."),
@@ -60,8 +69,7 @@ def _more(workspace: Workspace, view: RunView) -> None:
         "Start another run from this model",
         icon=":material/move_down:",
         key="from_model",
-        help="Opens Configure with this model as the start. Classes with equal names keep their "
-        "weights.",
+        help="Opens Configure with this model as the start.",
     ):
         clone(view, start_model=view.model_id)
     if st.button(
@@ -118,7 +126,8 @@ def _continue(workspace: Workspace, view: RunView) -> None:
             1000,
             max(1, view.run.train.epochs // 2),
             key=f"further_epochs_{view.run.id}",
-            help="A new run starts from the best epoch of this one; this run and its model stay.",
+            help="A new run goes on with the network of this one's model; this run and its model "
+            "stay.",
         )
         if st.button(
             "Train on",
@@ -138,8 +147,7 @@ def _refit(workspace: Workspace, view: RunView) -> None:
         key="refit",
         **rights.only(
             Right.TRAIN,
-            help="Features are kept, so this takes seconds. No image changes its subset; "
-            "settings and penalty stay.",
+            help=_TRAINS_ON if recipe_is_trained(view.run.train.recipe) else _SOLVES_AGAIN,
         ),
     ):
         open_run(refit.refit(workspace, view.run.id).run.id)

@@ -20,8 +20,7 @@ from core.workflows.job_words import about
 from core.workflows.training import durations, runs
 from core.workflows.training.augmentation import default_augment
 from core.workflows.training.refusals import refuse_untrainable
-from core.workflows.training.run_names import default_name
-from core.workflows.training.run_words import state_in_words
+from core.workflows.training.run_words import default_name, state_in_words
 from core.workflows.use import models
 from core.workspace import Workspace
 from pages.training import (

@@ -228,8 +228,8 @@ def _refit(model: Model, news: str) -> None:
         key=f"refit_{model.id}",
         **rights.only(
             Right.TRAIN,
-            help=f"Since this model: {text.plain(news)}. Features are kept, so this takes "
-            "seconds; no image changes its subset.",
+            help=f"Since this model: {text.plain(news)}. No image changes its subset. Seconds for "
+            "quick models; others train on.",
         ),
     ):
         started = refit.refit(state.workspace(), str(model.run_id))

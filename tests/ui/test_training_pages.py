@@ -45,7 +45,7 @@ from core.workflows.signoff import release
 from core.workflows.signoff.release import ReleaseCriteria
 from core.workflows.training import control, durations
 from core.workflows.training import runs as run_actions
-from core.workflows.training.run_names import default_name
+from core.workflows.training.run_words import default_name
 from core.workflows.use import models
 from core.workspace import Workspace
 from pages.training import setting_fields

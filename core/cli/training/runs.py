@@ -159,7 +159,7 @@ def continue_run(
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Train more epochs after the best one of a run, as a new run that starts from its model."""
+    """Train more epochs on the network of a run's newest model, as a new run."""
     with session(workspace, as_json) as opened:
         _answer_started(
             opened, control.continue_training(opened.workspace, run, epochs=epochs), follow_it
@@ -244,10 +244,10 @@ def refit_model(
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Refit a quick model with the images and classes of today; features are kept.
+    """Refit a model with the images and classes of today.
 
-    Its split is extended: no image changes its subset. The result does not depend on the order in
-    which images came.
+    Its split is extended: no image changes its subset. A quick model takes seconds, as features
+    are kept, and does not depend on the order in which images came; others train on.
     """
     with session(workspace, as_json) as opened:
         run = refit.run_of_model(opened.workspace, model)

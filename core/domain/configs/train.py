@@ -40,8 +40,8 @@ class LearningConfig:
     start_from_head: bool = setting(
         False,
         "Start from the solved head",
-        "First make the model of the quick recipe, then train on. The model is then never worse on "
-        "the validation images than at this start.",
+        "First make the model of the quick recipe, on the pretrained network or an own one, then "
+        "train on. The model is then never worse on the validation images than at this start.",
         group=SettingGroup.MODEL,
     )
     frozen_stages: int = setting(
@@ -315,7 +315,7 @@ class LearningConfig:
         "",
         "Start model",
         "Own model whose weights the network starts from, by name or id; empty: the pretrained "
-        "network. Classes with equal names keep their weights.",
+        "network. Without a solved head as the start, classes with equal names keep theirs.",
         group=SettingGroup.MODEL,
     )
     detail: DetailChoice = setting(
@@ -356,8 +356,7 @@ class TrainConfig(MachineConfig, LearningConfig):
     @property
     def is_held_against_quick(self) -> bool:
         """Whether a run of epochs starts from what quick makes, and ends with the better one."""
-        is_best_kept = self.kept_epoch is KeptEpoch.BEST
-        return self.start_from_head and not self.start_model and is_best_kept
+        return self.start_from_head and self.kept_epoch is KeptEpoch.BEST
 
     @property
     def ends_refitted(self) -> bool:

@@ -198,6 +198,7 @@ def _finished(
         {s: predictor.probabilities_of_features(rows) for s, rows in features.items()},
         stopped_at=stopped_at,
         detail=detail,
+        is_trained=True,
         features=features,
         unfamiliar=unfamiliar_by(
             material,

@@ -15,7 +15,7 @@ from core.inference.detector import Detector, fit_detector, mean_of_places
 from core.inference.predictor import probabilities_of_scores
 from core.inference.unfamiliar import Unfamiliar
 from core.training.linear_head import one_thread
-from core.worker.features import FeatureSource, pretrained
+from core.worker.features import FeatureSource
 from core.worker.session import JobSession
 from core.worker.training.data import NO_LABEL, TrainingData
 from core.worker.training.levels import stop_check
@@ -35,9 +35,7 @@ def good_only(session: JobSession, material: TrainingData) -> TrainedModel:
         TrainingError: if there are too few good images.
     """
     begin_record(session, material, threads=worker_count())
-    backbone = pretrained(session, material.network)
-    if material.run.train.start_model:
-        backbone = start_backbone(session, material.run, backbone)
+    backbone = start_backbone(session, material)
     session.report(Phase.PREPARING_NETWORK, 0, 0)
     preprocess = material.run.preprocess.at_detail(Detail.PLACES)
     runtimes = session.workspace.runtimes

@@ -11,6 +11,7 @@ from core.worker.training.data import TrainingData, load_training_data
 from core.worker.training.good_only import good_only
 from core.worker.training.model import TrainedModel, store_model
 from core.worker.training.quick import quick
+from core.worker.training.start import learned_before
 
 
 def run(session: JobSession) -> None:
@@ -23,6 +24,11 @@ def run(session: JobSession) -> None:
 
         made = of_checkpoint(session, material, str(key))
     else:
+        if learned_before(session.workspace, material.run) is None:
+            session.warn(
+                "It is not known from which images the start model has learned. If validation or "
+                "test images are among them, their results are too good."
+            )
         made = trained(session, material)
         if recipe_is_trained(material.run.train.recipe):
             from core.worker.training.solved_start import better_of

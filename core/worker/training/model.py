@@ -18,12 +18,14 @@ from core.domain.splits import Subset
 from core.evaluation.measures.classification import macro_f1
 from core.inference.detector import Detector
 from core.inference.predictor import Predictor
-from core.inference.unfamiliar import Unfamiliar, Unlearned, content_digest, fit_unfamiliar
+from core.inference.unfamiliar import Unfamiliar, Unlearned, fit_unfamiliar
 from core.models.bundle import ModelCard, Tensors, shared_ranges, write_bundle
+from core.models.learned import Contents, content_digest, contents_of, learned_as_tensors
 from core.store import models, predictions
 from core.store.database import connect, transaction
 from core.worker.session import JobSession
 from core.worker.training.data import TrainingData
+from core.worker.training.start import learned_before, load_start_model
 from core.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -42,6 +44,7 @@ class TrainedModel:
     `unfamiliar`: what tells unfamiliar images, or None.
     `detector`: what a model knows that has only seen good images; `class_names` [C] and `targets`
     [N] are then its own, else those of the dataset.
+    `is_trained`: its network learned from the training images, and not its head alone.
     """
 
     tensors: Tensors
@@ -57,6 +60,7 @@ class TrainedModel:
     detector: Detector | None = None
     class_names: tuple[str, ...] = ()
     targets: NDArray[np.int64] | None = None
+    is_trained: bool = False
 
     @property
     def beside(self) -> Tensors:
@@ -113,8 +117,6 @@ def network_of(session: JobSession, material: TrainingData, detail: Detail) -> "
         material.network, run.preprocess, state, material.class_count, detail
     )
     if run.train.start_model:
-        from core.worker.training.start import load_start_model
-
         load_start_model(session, run, material.dataset.class_names, features.network)
     return features
 
@@ -176,7 +178,8 @@ def store_model(session: JobSession, material: TrainingData, trained: TrainedMod
             class_names=trained.class_names or card.class_names,
             hidden_layer=trained.hidden_layer,
         )
-        content = write_bundle(card, trained.tensors | trained.beside)
+        learned = learned_as_tensors(_learned(session, material, trained))
+        content = write_bundle(card, trained.tensors | trained.beside | learned)
         model = Model(
             id=new_id("model"),
             name=name,
@@ -209,6 +212,15 @@ def store_model(session: JobSession, material: TrainingData, trained: TrainedMod
         session.finish(db, JobStatus.COMPLETED, result=result)
     if trained.stopped_at is None and trained.checkpoint is None:
         _forget_states(session.workspace, training.id)
+
+
+def _learned(session: JobSession, material: TrainingData, trained: TrainedModel) -> Contents | None:
+    """What the network of a model has learned from, with that of its start; None: not known."""
+    own = material.subsets[Subset.TRAIN] if trained.is_trained else ()
+    before = learned_before(session.workspace, material.run)
+    if before is None:
+        return None
+    return np.union1d(before, contents_of([material.every[i].sha256 for i in own]))
 
 
 def _epoch_in_words(trained: TrainedModel) -> str:

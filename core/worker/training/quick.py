@@ -10,7 +10,6 @@ from core.inference.heads import Head
 from core.inference.predictor import softmax
 from core.models.backbone import Backbone
 from core.training.heads import fit_kind, judged_kind
-from core.worker.features import pretrained
 from core.worker.session import JobSession
 from core.worker.training.data import TrainingData
 from core.worker.training.last_layers import choose_last_layer
@@ -27,9 +26,7 @@ def quick(session: JobSession, material: TrainingData) -> TrainedModel:
         StopRequested: if a stop was requested.
     """
     begin_record(session, material, threads=worker_count())
-    backbone = pretrained(session, material.network)
-    if material.run.train.start_model:
-        backbone = start_backbone(session, material.run, backbone)
+    backbone = start_backbone(session, material)
     level = choose_level(session, material, backbone, material.run.train.detail.levels)
     level = choose_last_layer(session, material, level)
     return solved_model(session, material, backbone, level, refits=material.run.refits)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 # The level on which a network is trained; its model may be of another, if quick's was kept.
 TRAINED_DETAIL = "trained_detail"
+# Whether the model of quick was kept, as training it further brought no proven gain.
+START_KEPT = "start_kept"
 # The penalty of a last layer that was solved anew on a trained network.
 REFIT_PENALTY = "refit_penalty"
 _PACKAGES = ("touchstone-vision", "torch", "timm", "numpy", "scipy", "openvino")

@@ -19,7 +19,6 @@ from core.training.cross_validation import group_folds, judged_at, judged_path
 from core.training.linear_head import Floats, fit_head, image_weights
 from core.training.stages import stages_to_store
 from core.training.trials import gain_of
-from core.worker.features import pretrained
 from core.worker.session import JobSession
 from core.worker.training.data import TrainingData
 from core.worker.training.levels import (
@@ -32,8 +31,14 @@ from core.worker.training.levels import (
 )
 from core.worker.training.model import TrainedModel, network_of
 from core.worker.training.quick import solved_model
-from core.worker.training.record import REFIT_PENALTY, TRAINED_DETAIL, end_record, note_setup
-from core.worker.training.start import start_detail
+from core.worker.training.record import (
+    REFIT_PENALTY,
+    START_KEPT,
+    TRAINED_DETAIL,
+    end_record,
+    note_setup,
+)
+from core.worker.training.start import start_backbone, start_detail
 
 _LEAST_CONFIDENCE = 1e-30
 
@@ -41,16 +46,16 @@ _LEAST_CONFIDENCE = 1e-30
 def started(session: JobSession, data: TrainingData, *, goes_on: bool) -> PixelFeatures:
     """The network to start from, with the solved head where one was asked for.
 
-    A run that goes on needs none, and an own model as start brings its head along.
+    A run that goes on needs none, and without one an own model as start brings its head along.
 
     Raises:
         StopRequested: if a stop was requested.
     """
     config = data.run.train
-    if goes_on or config.start_model or not config.start_from_head:
+    if goes_on or not config.start_from_head:
         return network_of(session, data, known_detail(session, data))
     among = [level for level in config.detail.levels if level.trains]
-    level = choose_level(session, data, pretrained(session, data.network), among)
+    level = choose_level(session, data, start_backbone(session, data), among)
     module = network_of(session, data, level.detail)
     _solve(session, data, module, level)
     return module
@@ -58,12 +63,12 @@ def started(session: JobSession, data: TrainingData, *, goes_on: bool) -> PixelF
 
 def known_detail(session: JobSession, data: TrainingData) -> Detail:
     """The detail level on which a run that has begun, or that compares none, is trained."""
-    if data.run.train.start_model:
-        return start_detail(session, data.run)
     with connect(session.workspace) as db:
         record, trials = runs.record_of(db, data.run.id), runs.detail_trials_of(db, data.run.id)
     if TRAINED_DETAIL in record:
         return Detail(record[TRAINED_DETAIL])
+    if data.run.train.start_model:
+        return start_detail(session, data.run)
     return chosen_detail(data.run.train, trials)  # of a run that an earlier version began
 
 
@@ -96,7 +101,7 @@ def better_of(session: JobSession, material: TrainingData, made: TrainedModel) -
     """
     if made.stopped_at is not None or not material.run.train.is_held_against_quick:
         return made
-    backbone = pretrained(session, material.network)
+    backbone = start_backbone(session, material)
     level = level_of_quick(session, material, backbone)
     if not level.path and material.run.train.penalty == 0:  # too few images to judge any by
         return made
@@ -116,7 +121,7 @@ def better_of(session: JobSession, material: TrainingData, made: TrainedModel) -
     if gain_of(before, after, judged.groups, weights).is_proven:
         return made
     losses = {"start_log_loss": _mean(before, weights), "trained_log_loss": _mean(after, weights)}
-    note_setup(session, material, {"start_kept": True, **losses})
+    note_setup(session, material, {START_KEPT: True, **losses})
     store_trials(session, material, level.trials)
     session.warn(
         "Training further brought no gain that the validation images prove: their log loss is "

@@ -44,6 +44,7 @@ from core.words import listed
 from core.workflows.results.access import is_sealed
 from core.workflows.results.judging import JudgedSet, judged_set
 from core.workflows.results.memory import Memory
+from core.workflows.training.lineage import learned_before_in_words
 from core.workspace import Workspace
 
 MOST_SLICES = 200
@@ -186,11 +187,16 @@ def headline_of(judged: JudgedSet, point: OperatingPoint | None = None) -> Headl
     )
 
 
-def cautions(judged: JudgedSet) -> tuple[str, ...]:
+def cautions(workspace: Workspace, judged: JudgedSet) -> tuple[str, ...]:
     """What the numbers of a judged set do not show, although they look as if they did."""
     if judged.subset is Subset.TRAIN or not len(judged.targets):
         return ()
     says = []
+    if learned := learned_before_in_words(workspace, judged.model, judged.subset):
+        says.append(
+            f"The model that this one started from has learned from {learned}: these results are "
+            "too good."
+        )
     if beats_chance(judged.targets, judged.predicted, judged.parts) is False:
         says.append(
             "Not proven better than guessing: with 95% confidence, so many right answers may come "

@@ -23,7 +23,7 @@ def limits(workspace: Workspace, material: ReportMaterial) -> tuple[str, ...]:
     both = ok_nok.outcome.both_in_words if ok_nok else None
     says = (
         both,
-        *cautions(material.judged),
+        *cautions(workspace, material.judged),
         _serious_finding(workspace, material),
         _few_images(material),
         _other_verdict(workspace, material),

@@ -110,10 +110,10 @@ def refuse_continuing(view: RunView) -> None:
 
 
 def continue_training(workspace: Workspace, run_id: str, *, epochs: int) -> RunView:
-    """More epochs after the best one of a run, as a new run with the same settings.
+    """More epochs on the network of a run's newest model, as a new run with the same settings.
 
-    It starts from the run's newest model, with the learning rate schedule from its beginning; the
-    first run and its model stay as they are.
+    The learning rate schedule begins anew, and a solved head is solved anew on the training images
+    alone. The first run and its model stay as they are.
 
     Args:
         workspace: where the run lives.

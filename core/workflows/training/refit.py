@@ -30,6 +30,7 @@ from core.workflows.data.certificates import (
     named_groups,
 )
 from core.workflows.training import last_layers, runs
+from core.workflows.training.control import refuse_continuing
 from core.workflows.training.runs import RunView
 from core.workflows.use import models
 from core.workspace import Workspace
@@ -79,16 +80,11 @@ def run_of_model(workspace: Workspace, name_or_id: str) -> TrainingRun:
 
 
 def refuse_refitting(run: TrainingRun) -> None:
-    """Raise unless a run learns at once, not in epochs, and on a split without folds.
+    """Raise for one fold of a cross-validation.
 
     Raises:
-        TrainingError: in these cases.
+        TrainingError: in this case.
     """
-    if recipe_is_trained(run.train.recipe):
-        raise TrainingError(
-            f"The run '{run.name}' trained more than its last layer.",
-            "Clone it with its model as the start: that goes on learning with the new images.",
-        )
     if run.fold is not None:
         raise TrainingError(
             f"The run '{run.name}' is one fold of a cross-validation.",
@@ -128,19 +124,23 @@ def news_of_model(workspace: Workspace, model: Model) -> str:
 def refit(workspace: Workspace, run_id: str) -> RunView:
     """Solve the last layer of a quick run again, or remember good images, as they are today.
 
-    The split is extended: images keep their subset, a sealed or provided test set stays as it is.
-    Settings, detail level, kind of last layer and penalty stay those of the run.
+    A run of epochs trains on from its newest model. The split is extended: images keep their
+    subset, a sealed or provided test set stays as it is. Settings, detail level, kind of last layer
+    and penalty stay those of the run.
 
     Args:
         workspace: where the run lives.
         run_id: its id or name.
 
     Raises:
-        TrainingError: if nothing is new, or the run cannot be refitted.
+        TrainingError: if nothing is new, the run cannot be refitted, or it has made no model.
         SplitError: if a new class cannot be trained.
     """
-    run = runs.find_run(workspace, run_id).run
+    view = runs.find_run(workspace, run_id)
+    run = view.run
     refuse_refitting(run)
+    if recipe_is_trained(run.train.recipe):
+        refuse_continuing(view)
     news = news_of(workspace, run)
     if news.is_empty:
         raise TrainingError(
@@ -150,7 +150,9 @@ def refit(workspace: Workspace, run_id: str) -> RunView:
     if news.images.added:
         split_id = extended_split(workspace, split_id).id
     train = run.train
-    if train.recipe is Recipe.QUICK:
+    if recipe_is_trained(train.recipe):
+        train = replace(train, start_model=str(view.model_id))
+    elif train.recipe is Recipe.QUICK:
         path, tried = runs.penalty_path(workspace, run.id), runs.detail_trials(workspace, run.id)
         detail = DetailChoice(chosen_detail(train, tried).value)
         head = HeadChoice(chosen_head(train, last_layers.head_trials(workspace, run.id)).value)

@@ -1,10 +1,16 @@
-"""What became of a run and what one can do about it, in words. Nobody reads them back."""
+"""The name of a run, what became of it and what one can do about it, in words."""
 
+import re
 from typing import assert_never
 
+from core.domain.configs.train import TrainConfig
+from core.domain.datasets import Dataset
 from core.domain.settings import Setting, Value
 from core.domain.training import RunState
 from core.models.catalog import network_title
+from core.store import runs
+from core.store.database import connect
+from core.workspace import Workspace
 
 
 def state_in_words(state: RunState) -> str:
@@ -82,3 +88,17 @@ def next_in_words(
             return "Its process was lost. Resume from the last saved state."
         case _:
             assert_never(state)
+
+
+def default_name(workspace: Workspace, dataset: Dataset, train: TrainConfig) -> str:
+    """Such as `Pills EfficientNet-Lite0 quick`, then `Pills EfficientNet-Lite0 quick 2`.
+
+    Why the number after the highest: a name of a deleted model would speak of another one.
+    """
+    name = f"{dataset.name} {network_title(train.network)} {train.recipe}"
+    with connect(workspace) as db:
+        taken = runs.names_taken(db, name)
+    numbers = [
+        int(match[1] or 1) for other in taken if (match := re.fullmatch(r"(?: (\d+))?", other))
+    ]
+    return f"{name} {max(numbers) + 1}" if numbers else name

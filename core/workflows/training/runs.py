@@ -12,7 +12,6 @@ from core.domain.ids import new_id, utc_now
 from core.domain.jobs import Job, JobKind, JobStatus, device_lane
 from core.domain.keeping.bin import BinKind, Binned
 from core.domain.keeping.people import as_program
-from core.domain.models import Model
 from core.domain.splits import Split
 from core.domain.training import (
     DetailTrial,
@@ -33,7 +32,7 @@ from core.models.brought import check_size, known_network, known_networks
 from core.models.catalog import Availability, Network, availability
 from core.models.devices import find_devices
 from core.models.kept_epochs import kept_checkpoints
-from core.store import jobs, models, properties, runs
+from core.store import jobs, properties, runs
 from core.store.database import connect, transaction
 from core.words import count
 from core.worker.depth import measured_dataset, with_levels
@@ -42,9 +41,9 @@ from core.workflows.data.datasets import checked_name, orientation_of
 from core.workflows.data.splits import find_split
 from core.workflows.keeping import bin as bins
 from core.workflows.training.augmentation import default_augment
+from core.workflows.training.lineage import find_start_model, refuse_learned_before
 from core.workflows.training.refusals import refuse_untrainable
-from core.workflows.training.run_names import default_name
-from core.workflows.training.run_words import state_in_words
+from core.workflows.training.run_words import default_name, state_in_words
 from core.workspace import Workspace
 
 RUN_WAS = "run_was"  # the state of a run, in jobs that leave it as it is
@@ -144,10 +143,12 @@ def start_training(
         SplitError: if there is no split, or it has no such fold.
         NetworkUnavailableError: if the weights of the network are not available.
         ConfigError: if the images would be too small for the network, or a penalty names no class.
+        TrainingError: if the start model has learned from images that would judge the run.
     """
     run, chosen = checked_run(workspace, dataset_id, train, split, preprocess, augment, name, fold)
     if chosen.folds:
-        return _queued(workspace, _of_fold(run, chosen, fold or 0))
+        run = _of_fold(run, chosen, fold or 0)
+    refuse_learned_before(workspace, run)
     return _queued(workspace, run)
 
 
@@ -175,6 +176,8 @@ def start_cross_validation(
         )
     together = replace(run, cross_validation_id=new_id("cv"))
     every = [_of_fold(together, chosen, fold) for fold in range(chosen.folds)]
+    for item in every:
+        refuse_learned_before(workspace, item)
     return [_queued(workspace, item) for item in every]
 
 
@@ -190,7 +193,7 @@ def checked_run(
 ) -> tuple[TrainingRun, Split]:
     """A checked request that is not stored yet, with its split."""
     if train.start_model:
-        train = replace(train, start_model=_start_model(workspace, train).id)
+        train = replace(train, start_model=find_start_model(workspace, train).id)
     network = known_network(train.network, workspace.weights)
     if availability(network, workspace.weights) is Availability.MISSING:
         raise NetworkUnavailableError(
@@ -228,17 +231,6 @@ def checked_run(
         version=dataset.version,
     )
     return run, chosen
-
-
-def _start_model(workspace: Workspace, train: TrainConfig) -> Model:
-    with connect(workspace) as db:
-        model = models.find_model(db, train.start_model)
-    if model.network != train.network:
-        raise ConfigError(
-            f"The model '{model.name}' is of the network {model.network}, not {train.network}.",
-            f"Choose the network {model.network}, or another model to start from.",
-        )
-    return model
 
 
 def _check_fold(split: Split, fold: int) -> None:

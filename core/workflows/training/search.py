@@ -19,6 +19,7 @@ from core.workflows.data.datasets import checked_name, find_dataset
 from core.workflows.data.splits import subset_counts
 from core.workflows.keeping import bin as bins
 from core.workflows.training import runs
+from core.workflows.training.lineage import refuse_learned_before
 from core.workflows.training.runs import RunView
 from core.workspace import Workspace
 
@@ -93,6 +94,7 @@ def start_search(
             "For example 10 trials and 20 minutes.",
         )
     run, chosen = runs.checked_run(workspace, dataset_id, train, split, preprocess, augment, None)
+    refuse_learned_before(workspace, run)
     jobs.refuse_full_queue(workspace)
     folds = _folds(workspace, run.dataset_id, chosen.id)
     with connect(workspace) as db, transaction(db):

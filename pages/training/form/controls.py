@@ -76,8 +76,8 @@ def choose_start(workspace: Workspace, wanted: Asked) -> None:
         list(names),
         key="start_model",
         format_func=lambda n: names.get(n, n),
-        help="An own model of this network can go on learning, also for changed classes: those "
-        "with equal names keep their weights.",
+        help="An own model of this network can go on learning, also for other classes. Refused "
+        "where it has learned from images that would judge the new one.",
     )
 
 

@@ -9,6 +9,8 @@ from core.domain.configs.choices import Detail, DetailChoice, Recipe
 from core.domain.configs.train import recipe_defaults
 from core.domain.datasets import Orientation
 from core.domain.jobs import JobKind, JobStatus, Phase
+from core.domain.splits import Subset
+from core.errors import TrainingError
 from core.models.bundle import read_card, read_tensors
 from core.store import jobs as job_rows
 from core.store import runs as run_rows
@@ -18,10 +20,13 @@ from core.words import CROSS_VALIDATED, EPOCH_CHOSEN
 from core.worker.launcher import lane_lock
 from core.worker.session import JobSession
 from core.worker.training import job as training_job
+from core.worker.training.start import learned_by_network, learned_of_run
 from core.workflows import jobs
-from core.workflows.data import datasets
-from core.workflows.training import checkpoints, runs
+from core.workflows.data import datasets, splits
+from core.workflows.results import evaluation, judging
+from core.workflows.training import checkpoints, control, runs
 from core.workflows.training import record as run_record
+from core.workflows.training.lineage import learned_before_in_words
 from core.workflows.use import models
 from tests.conftest import QUICK, copy_of
 
@@ -107,9 +112,64 @@ def test_a_trained_network_gets_a_last_layer_that_knows_the_validation_images(
     assert words.startswith("its last layer, on training and validation images, penalty ")
 
 
-@pytest.mark.parametrize(
-    "setting", [{"refit": False}, {"focal_gamma": 1.0}, {"class_penalties": "stripes: 2"}]
-)
+def test_a_run_that_starts_from_an_own_model_is_never_judged_by_what_that_has_learned(
+    trained, tmp_path, monkeypatch
+):
+    # Validation went from 76 to 100 % at the start of a run that went on: the last layer of its
+    # start had been refitted on those images. On another split a test set was among them.
+    copy = copy_of(trained.workspace, tmp_path / "copy")
+    with connect(copy) as db, transaction(db):  # labels that can be known by heart only
+        db.conn.execute("UPDATE samples SET label = 1 - label WHERE id % 3 = 0 AND label < 2")
+    config = replace(
+        recipe_defaults(Recipe.FULL, QUICK.network),
+        detail=DetailChoice.WHOLE,
+        epochs=1,
+        penalty=1e-6,
+        device="cpu",
+    )
+    own_is_better, training_paid = False, True
+    answers = iter([own_is_better, training_paid] * 2)
+    monkeypatch.setattr(Gain, "is_proven", property(lambda _: next(answers)))
+    first = _trained_here(copy, trained, config)
+    model = models.find_model(copy, first.models[0])
+    by_subset = {s: _contents(copy, first.run, s) for s in Subset}
+    assert np.array_equal(learned_by_network(copy, model), by_subset[Subset.TRAIN])
+    assert learned_by_network(copy, trained.model).size == 0  # a solved head alone
+
+    other = splits.create_split(copy, trained.dataset.id, seed=7)
+    from_it = replace(config, start_model=model.id)
+    pixels = trained.run.run.preprocess
+    of_network = r"^The network of .* has learned from \d+ of \d+ validation images and"
+    of_head = r"^The last layer of .* has learned from (\d+) of \1 validation images"
+    for asked, split, words in (
+        (from_it, other.id, of_network),
+        (replace(from_it, start_from_head=False), first.run.split_id, of_head),
+    ):
+        with pytest.raises(TrainingError, match=words):
+            runs.start_training(copy, trained.dataset.id, asked, split=split, preprocess=pixels)
+
+    with lane_lock(copy, JobKind.TRAIN.lane).acquire():
+        more = control.continue_training(copy, first.run.id, epochs=1)
+        view = _run_here(copy, more)
+    assert view.run.split_id == first.run.split_id
+    start = runs.curve(copy, view.run.id)[0]
+    assert (start.epoch, start.val_accuracy < 0.9) == (-1, True)
+    again = models.find_model(copy, view.models[0])
+    assert np.array_equal(learned_by_network(copy, again), by_subset[Subset.TRAIN])
+    # Models of earlier versions do not say what they learned: their runs do, and results warn.
+    monkeypatch.setattr("core.worker.training.start.read_learned", lambda _: None)
+    assert np.array_equal(learned_by_network(copy, again), by_subset[Subset.TRAIN])
+    assert learned_before_in_words(copy, again, Subset.VALIDATION) == ""
+    monkeypatch.setattr("core.workflows.training.lineage.read_learned", lambda _: None)
+    count = len(by_subset[Subset.VALIDATION])
+    told = f"{count} of {count} validation images"
+    assert learned_before_in_words(copy, again, Subset.VALIDATION) == told
+    assert learned_before_in_words(copy, again, Subset.TEST) == ""
+    judged = judging.judged_set(copy, again.id, Subset.VALIDATION)
+    assert told in evaluation.cautions(copy, judged)[0]
+
+
+@pytest.mark.parametrize("setting", [{"refit": False}, {"class_penalties": "stripes: 2"}])
 def test_a_last_layer_that_is_not_to_be_solved_stays_as_it_was_trained(
     trained, tmp_path, monkeypatch, setting
 ):
@@ -130,13 +190,21 @@ def test_a_last_layer_that_is_not_to_be_solved_stays_as_it_was_trained(
     assert not run_record.ends_refitted(copy, view.run.id)
 
 
+def _contents(copy, run, subset):
+    with connect(copy) as db:
+        return learned_of_run(db, run, [subset])
+
+
 def _trained_here(copy, trained, config):
     """A run, trained in this process."""
-    lane = lane_lock(copy, JobKind.TRAIN.lane)  # held, so that no worker takes the run
-    with lane.acquire():
+    with lane_lock(copy, JobKind.TRAIN.lane).acquire():  # held, so that no worker takes the run
         pixels = trained.run.run.preprocess
         view = runs.start_training(copy, trained.dataset.id, config, preprocess=pixels)
-        with connect(copy) as db:
-            job = job_rows.claim(db, JobKind.TRAIN.lane, owner="me", now=2.0)
-        training_job.run(JobSession(copy, job, "me"))
+        return _run_here(copy, view)
+
+
+def _run_here(copy, view):
+    with connect(copy) as db:
+        job = job_rows.claim(db, JobKind.TRAIN.lane, owner="me", now=2.0)
+    training_job.run(JobSession(copy, job, "me"))
     return runs.find_run(copy, view.run.id)

@@ -201,13 +201,16 @@ def test_a_judged_set_says_what_its_numbers_do_not_show(workspace):
     made = make_dataset(workspace, per_subset=60)
     add_model(made, "guesses", skill=0.0)
     add_model(made, "knows", skill=6.0)
-    (guesses,) = evaluation.cautions(judging.judged_set(workspace, "guesses", Subset.VALIDATION))
-    assert guesses.startswith("Not proven better than guessing")
-    assert evaluation.cautions(judging.judged_set(workspace, "knows", Subset.VALIDATION)) == ()
+    guesses, knows = (
+        evaluation.cautions(workspace, judging.judged_set(workspace, name, Subset.VALIDATION))
+        for name in ("guesses", "knows")
+    )
+    assert guesses[0].startswith("Not proven better than guessing")
+    assert (len(guesses), knows) == (1, ())
     # "100%, macro F1 1.000" was all that was said where a class had no image.
     ids, targets = made.ids[Subset.VALIDATION], made.targets[Subset.VALIDATION]
     edits.exclude(workspace, "parts", [int(i) for i, t in zip(ids, targets, strict=True) if t == 2])
     judged = judging.judged_set(workspace, "knows", Subset.VALIDATION)
     name = judged.class_names[2]
-    (missing,) = evaluation.cautions(judged)
+    (missing,) = evaluation.cautions(workspace, judged)
     assert missing == f"No validation image of {name}: these results say nothing of it."
