@@ -265,6 +265,7 @@ OPENS_OWN_FILES = {
     "core/data/importing/tables/files.py": "reads a workbook from memory",
     "core/data/pixels/images.py": "decodes an open file",
     "core/inference/explaining/changes.py": "decodes a JPEG of ours from memory",
+    "core/inference/runtime.py": "networks that it has converted",
     "core/models/backbone.py": "networks that it has kept",
     "core/models/brought.py": "reads weights once the file was opened there",
     "core/models/kept_epochs.py": "checkpoints",
