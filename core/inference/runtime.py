@@ -1,14 +1,15 @@
 """Feature runtimes: pixels in, features out, as fast as the machine can.
 
 On a CPU the network runs in OpenVINO, several times faster than eager PyTorch; the converted
-network is kept on disk, so the conversion (which needs torch) happens once. On a GPU it runs in
-PyTorch.
+network is kept on disk with its digests, so the conversion (which needs torch) happens once, and
+again where it was damaged. On a GPU it runs in PyTorch.
 """
 
 import contextlib
 import hashlib
 import shutil
 import sys
+import tempfile
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 # To be counted up whenever the graph of a detail level changes: names converted networks.
 _GRAPH = 1
+_FILES = ("network.xml", "network.bin")
+_DIGESTS = "digests.txt"
 _PATIENCE_S = 300.0  # for one image; a runtime that failed would be waited for without end
 Pixels = NDArray[np.uint8]
 Features = NDArray[np.float32]
@@ -120,6 +123,9 @@ def open_runtime(
         device: `cpu`, `cuda`, `cuda:1`, `mps`.
         share: keep the converted network for all workspaces of this user, not in `cache_folder`.
             What is kept there is used in any case.
+
+    Raises:
+        OSError: if the network must be converted, and there is no room for it.
     """
     if device != "cpu":
         return TorchRuntime(build(), device)
@@ -128,38 +134,54 @@ def open_runtime(
         ready = _opened(folder)
         if ready is not None:
             return ready
-    if share:
-        # Why it may fail: a home folder that is full or read-only is no reason to stop.
+    network = _converted_network(build(), image_size_px)
+    for folder in (shared, cache_folder / key) if share else (cache_folder / key,):
+        # Why it may fail: a folder that is full or read-only is no reason to stop.
         with contextlib.suppress(OSError):
-            return _converted(build, shared, image_size_px)
-    return _converted(build, cache_folder / key, image_size_px)
+            shutil.rmtree(folder, ignore_errors=True)  # what is there could not be used
+            _save(network, folder)
+        ready = _opened(folder)  # not what was damaged and could not be removed
+        if ready is not None:
+            return ready
+    with tempfile.TemporaryDirectory() as place:
+        _save(network, Path(place, key))
+        return OpenVinoRuntime(_read(Path(place, key), in_memory=True))
 
 
 def _opened(folder: Path) -> "OpenVinoRuntime | None":
-    """The runtime of a converted network; None if there is none, or it is damaged."""
-    path = folder / "network.xml"
-    if not path.exists():
-        return None
+    """The runtime of a converted network; None if there is none, or it is damaged.
+
+    Earlier versions kept no digests: theirs are converted again.
+    """
     try:
-        return OpenVinoRuntime(path)
-    except RuntimeError:
+        if (folder / _DIGESTS).read_bytes() != _digests(folder):
+            return None
+        return OpenVinoRuntime(_read(folder))
+    except (OSError, RuntimeError):
         return None
 
 
-def _converted(
-    build: Callable[[], "torch.nn.Module"], folder: Path, image_size_px: int
-) -> "OpenVinoRuntime":
-    shutil.rmtree(folder, ignore_errors=True)  # what is there could not be used
-    _convert(build(), folder, image_size_px)
-    return OpenVinoRuntime(folder / "network.xml")
+def _digests(folder: Path) -> bytes:
+    """The SHA-256 of the files of a converted network, as sha256sum writes it."""
+    lines = []
+    for name in _FILES:
+        with (folder / name).open("rb") as file:
+            lines.append(f"{hashlib.file_digest(file, 'sha256').hexdigest()}  {name}\n")
+    return "".join(lines).encode()
+
+
+def _read(folder: Path, *, in_memory: bool = False) -> Any:
+    core = openvino_module().Core()
+    if in_memory:  # else its file is open as long as it is used
+        core.set_property({"ENABLE_MMAP": False})
+    return core.read_model(folder / "network.xml")
 
 
 class OpenVinoRuntime:
     """A converted network on the CPU."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._network = openvino_module().Core().read_model(path)
+    def __init__(self, network: Any) -> None:
+        self._network = network  # an openvino.Model
         self._starting = threading.Lock()
         self._alone = threading.Lock()
         self._shape = tuple(int(side) for side in list(self._network.output(0).shape)[1:])
@@ -208,9 +230,8 @@ class OpenVinoRuntime:
 
     @cached_property
     def _alone_request(self) -> Any:
-        core = openvino_module().Core()
         settings = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
-        compiled = core.compile_model(core.read_model(self._path), "CPU", settings)
+        compiled = openvino_module().Core().compile_model(self._network.clone(), "CPU", settings)
         return compiled.create_infer_request()
 
     def stream(self, images: Iterable[Pixels]) -> Iterator[Features]:
@@ -246,7 +267,7 @@ class OpenVinoRuntime:
     @cached_property
     def _stage_request(self) -> Any:
         """The network with the maps of its stages as outputs, last stage first."""
-        network = openvino_module().Core().read_model(self._path)
+        network = self._network.clone()
         node = network.outputs[0].get_node()
         while node.get_type_name() != "Concat":  # of mean, maximum, mean, maximum ...
             node = node.input_value(0).get_node()
@@ -256,7 +277,7 @@ class OpenVinoRuntime:
     @cached_property
     def _map_request(self) -> Any:
         """The network up to its last maps; made when the first heatmap is asked for."""
-        network = openvino_module().Core().read_model(self._path)
+        network = self._network.clone()
         maps = _pooled_maps(network)
         return None if maps is None else _single_request([maps], network)
 
@@ -351,8 +372,8 @@ def chunks(count: int, size: int = 64) -> Iterator[slice]:
     return (slice(start, min(start + size, count)) for start in range(0, count, size))
 
 
-def _convert(module: "torch.nn.Module", folder: Path, image_size_px: int) -> None:
-    """Write the module as an OpenVINO network; complete or not at all."""
+def _converted_network(module: "torch.nn.Module", image_size_px: int) -> Any:
+    """The module as an OpenVINO network."""
     import warnings
 
     import torch
@@ -363,9 +384,14 @@ def _convert(module: "torch.nn.Module", folder: Path, image_size_px: int) -> Non
         warnings.simplefilter("ignore")  # the tracer warns of its own coming retirement
         network = ov.convert_model(module.eval(), example_input=example)
     network.reshape([1, image_size_px, image_size_px, 3])
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    return network
+
+
+def _save(network: Any, folder: Path) -> None:
+    """Write a network with its digests; complete or not at all."""
     with atomic_folder(folder) as partial:
-        ov.save_model(network, partial / "network.xml", compress_to_fp16=False)
+        openvino_module().save_model(network, partial / "network.xml", compress_to_fp16=False)
+        (partial / _DIGESTS).write_bytes(_digests(partial))
 
 
 def openvino_module() -> Any:

@@ -27,6 +27,9 @@ from core.workspace import Workspace
 
 CHUNK_BYTES = 4 * 1024 * 1024
 _MOST_ALIKE = 5  # names that a hint lists
+# Exported files, by path and inode, that had the right content when this process first used them.
+# Why kept: they are asked for at every prediction, and reading a large one takes 0.1 s.
+_SOUND: set[tuple[Path, int]] = set()
 
 
 def insert_model(
@@ -272,11 +275,13 @@ def bundle_path(workspace: Workspace, model: Model) -> Path:
 def exported_bundle(workspace: Workspace, model: Model) -> Path:
     """The model as a file, written from the database on first use, with its checksum verified.
 
+    A file that was damaged since is written again; each process looks once.
+
     Raises:
         ModelFileError: if the stored weights are damaged.
     """
     target = bundle_path(workspace, model)
-    if target.exists():
+    if _is_exported(target, model.sha256):
         with contextlib.suppress(OSError):  # the files used longest ago are dropped
             os.utime(target)
         return target
@@ -284,6 +289,19 @@ def exported_bundle(workspace: Workspace, model: Model) -> Path:
     with connect(workspace) as db, atomic_write(target) as partial, partial.open("wb") as file:
         file.writelines(model_chunks(db, model))
     return target
+
+
+def _is_exported(target: Path, sha256: str) -> bool:
+    try:
+        with target.open("rb") as file:
+            known = (target, os.fstat(file.fileno()).st_ino)
+            if known not in _SOUND:
+                if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
+                    return False
+                _SOUND.add(known)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def judges_of(db: Database, dataset_id: str) -> list[Model]:

@@ -196,9 +196,9 @@ def dataset_features(
         np.float32,
     )
     usable = wanted[pixels.ready[wanted]]
-    todo = usable[bank.state[usable] != READY]
-    done = len(usable) - len(todo)
     report = report or reporter(session, Phase.FEATURES)
+    todo = bank.todo(usable, report)
+    done = len(usable) - len(todo)
     report(done, len(usable))
     for part in chunks(len(todo), _FEATURE_ROWS):
         positions = todo[part]

@@ -7,6 +7,7 @@ from pathlib import Path
 from PIL import Image
 
 from core.data.file_checks import sha256_of
+from core.data.pixels.kept import is_intact, save_webp, webp_content
 from core.data.pixels.preprocess import load_pixels
 from core.domain.jobs import JobStatus, Phase
 from core.domain.models import HeatmapMethod
@@ -52,10 +53,10 @@ def _with_heatmaps(
     for done, (path, class_index, sha256) in enumerate(payload["pictures"], start=1):
         kept = _kept(session, f"{payload['model'][:16]}-{class_index}-{sha256}")
         # Why compared: a heatmap of another content says nothing about what was judged.
-        if not kept.exists() and sha256_of(Path(path)) == sha256:
+        if not is_intact(kept) and sha256_of(Path(path)) == sha256:
             _explain(predictor, explainer, Path(path), int(class_index), kept)
-        if kept.exists():
-            uri = webp_uri(kept.read_bytes())
+        if is_intact(kept):
+            uri = webp_uri(webp_content(kept))
             images[done - 1] = replace(images[done - 1], heatmap=uri)
         session.report(Phase.DRAWING, done, len(images))
     return tuple(images)
@@ -79,4 +80,4 @@ def _explain(
     image.thumbnail((HEATMAP_PX, HEATMAP_PX), Image.Resampling.BICUBIC)
     target.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(target) as partial:
-        image.save(partial, "WEBP", quality=80, method=2)
+        save_webp(image, partial, quality=80, method=2)

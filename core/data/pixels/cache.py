@@ -1,11 +1,15 @@
 """Arrays on disk with the state of each row, so that nothing is computed twice.
 
-A cache is a folder with `rows.npy` (memory-mapped, one row per sample) and `state.npy` (one byte
-per row). Rows are written before their state, so a killed computation continues where it stopped.
+A cache is a folder with `rows.npy` (memory-mapped, one row per sample), `checksums.npy` (CRC-32 of
+each row) and `state.npy` (one byte per row). Rows are written before their checksum, and these
+before their state, so a killed computation continues where it stopped. A job compares the rows that
+it needs with their checksums once: what was damaged on disk is computed again.
 """
 
 import json
 import shutil
+import tokenize
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -24,35 +28,77 @@ from core.errors import TouchstoneError
 from core.files import atomic_folder, require_space
 
 MISSING, READY, FAILED = 0, 1, 2
+_FILES = ("rows.npy", "checksums.npy", "state.npy")
+# What NumPy raises for a file that is missing, cut, or whose first bytes are damaged.
+_UNREADABLE = (
+    OSError,
+    ValueError,
+    EOFError,
+    SyntaxError,
+    tokenize.TokenError,
+    TypeError,
+    OverflowError,
+    MemoryError,
+)
+_COMPARED_BYTES = 64_000_000  # between two reports of progress
 _Arrays = tuple[
     "np.memmap[tuple[int, ...], np.dtype[np.generic]]",
+    "np.memmap[tuple[int, ...], np.dtype[np.uint32]]",
     "np.memmap[tuple[int, ...], np.dtype[np.uint8]]",
 ]
 
 
 @dataclass(frozen=True)
 class RowCache:
-    """A memory-mapped array [N, …] and the state of its rows."""
+    """A memory-mapped array [N, …], the CRC-32 of each row, and the state of its rows."""
 
     folder: Path
     rows: "np.memmap[tuple[int, ...], np.dtype[np.generic]]"
+    checksums: "np.memmap[tuple[int, ...], np.dtype[np.uint32]]"
     state: "np.memmap[tuple[int, ...], np.dtype[np.uint8]]"
-
-    @property
-    def missing(self) -> NDArray[np.intp]:
-        """Positions that are not computed yet; failed ones are retried only after reopening."""
-        return np.flatnonzero(self.state == MISSING)
 
     @property
     def ready(self) -> NDArray[np.bool_]:
         """[N], True if the row can be used."""
         return np.asarray(self.state == READY)
 
+    def todo(
+        self, wanted: NDArray[np.intp] | None, on_progress: Callable[[int, int], None]
+    ) -> NDArray[np.intp]:
+        """Those of the wanted positions that have to be computed: never done, or damaged since.
+
+        Failed ones are tried again only after reopening.
+
+        Args:
+            wanted: positions; None: all.
+            on_progress: called with the ready rows and all; may raise to stop.
+        """
+        wanted = np.arange(len(self.state)) if wanted is None else wanted
+        ready = wanted[self.state[wanted] == READY]
+        at_once = max(1, _COMPARED_BYTES // max(1, self.rows[:1].nbytes))
+        for start in range(0, len(ready), at_once):
+            on_progress(len(ready), len(wanted))
+            part = ready[start : start + at_once]
+            damaged = part[self._computed_checksums(part) != self.checksums[part]]
+            if len(damaged):
+                self.mark(damaged, MISSING)
+        todo: NDArray[np.intp] = wanted[self.state[wanted] == MISSING]
+        return todo
+
     def mark(self, positions: Sequence[int] | NDArray[np.intp], state: int) -> None:
         """Record that rows are ready or failed, after their content was flushed."""
         self.rows.flush()
+        if state == READY:
+            self.checksums[positions] = self._computed_checksums(positions)
+            self.checksums.flush()
         self.state[positions] = state
         self.state.flush()
+
+    def _computed_checksums(
+        self, positions: Sequence[int] | NDArray[np.intp]
+    ) -> NDArray[np.uint32]:
+        rows = np.asarray(self.rows)  # one row of a memory map takes longer to make than to sum
+        return np.fromiter((zlib.crc32(rows[i]) for i in positions), np.uint32, len(positions))
 
 
 def open_row_cache(folder: Path, shape: tuple[int, ...], dtype: DTypeLike) -> RowCache:
@@ -61,10 +107,9 @@ def open_row_cache(folder: Path, shape: tuple[int, ...], dtype: DTypeLike) -> Ro
     Raises:
         WorkspaceError: if there is not enough disk space.
     """
-    opened = _open(folder, shape, dtype) or _made(folder, shape, dtype)
-    rows, state = opened
-    state[state == FAILED] = MISSING
-    return RowCache(folder, rows, state)
+    rows, checksums, state = _open(folder, shape, dtype) or _made(folder, shape, dtype)
+    state[(state != MISSING) & (state != READY)] = MISSING  # failed, or damaged to what is no state
+    return RowCache(folder, rows, checksums, state)
 
 
 def pixel_cache(
@@ -92,7 +137,7 @@ def fill_pixels(
     on_progress: Callable[[int, int], None],
     wanted: NDArray[np.intp] | None = None,
 ) -> dict[int, str]:
-    """Compute the missing rows in other processes.
+    """Compute the rows that are missing or damaged in other processes.
 
     Args:
         cache: to fill.
@@ -104,8 +149,8 @@ def fill_pixels(
     Returns:
         Position -> reason for images that could not be read; their rows stay unusable.
     """
-    todo = cache.missing if wanted is None else np.intersect1d(cache.missing, wanted)
     total = len(paths) if wanted is None else len(wanted)
+    todo = np.sort(cache.todo(wanted, on_progress))
     failures: dict[int, str] = {}
     done: list[int] = []
     on_progress(total - len(todo), total)
@@ -131,16 +176,24 @@ def _write_row(rows_path: Path, config: PreprocessConfig, item: tuple[int, Path]
 
 
 def _open(folder: Path, shape: tuple[int, ...], dtype: DTypeLike) -> "_Arrays | None":
-    """The arrays of a folder, or None if they are missing, truncated or of another shape."""
+    """The arrays of a folder; None if one is missing, truncated or of another shape.
+
+    Earlier versions wrote no checksums: their caches are made anew.
+    """
     try:
-        for name in ("rows.npy", "state.npy"):
+        for name in _FILES:
             open_memmap(folder / name, mode="r")  # "r+" would extend a truncated file
-        rows = open_memmap(folder / "rows.npy", mode="r+")
-        state = open_memmap(folder / "state.npy", mode="r+")
-    except (OSError, ValueError, EOFError):
+        rows, checksums, state = (open_memmap(folder / name, mode="r+") for name in _FILES)
+    except _UNREADABLE:
         return None
-    fits = rows.shape == shape and rows.dtype == np.dtype(dtype) and state.shape == shape[:1]
-    return (rows, state) if fits else None
+    kinds = [(a.shape, a.dtype) for a in (rows, checksums, state)]
+    one_each = shape[:1]
+    fits = kinds == [
+        (shape, np.dtype(dtype)),
+        (one_each, np.dtype(np.uint32)),
+        (one_each, np.dtype(np.uint8)),
+    ]
+    return (rows, checksums, state) if fits else None
 
 
 def _made(folder: Path, shape: tuple[int, ...], dtype: DTypeLike) -> "_Arrays":
@@ -162,5 +215,6 @@ def _create(folder: Path, shape: tuple[int, ...], dtype: DTypeLike) -> None:
     require_space(folder.parent, needed, f"The cache of {shape[0]:,} images")
     with atomic_folder(folder) as unfinished:
         open_memmap(unfinished / "rows.npy", mode="w+", dtype=np.dtype(dtype), shape=shape)
-        open_memmap(unfinished / "state.npy", mode="w+", dtype=np.uint8, shape=(shape[0],))
+        for name, kind in (("checksums.npy", np.uint32), ("state.npy", np.uint8)):
+            open_memmap(unfinished / name, mode="w+", dtype=kind, shape=shape[:1])
         (unfinished / "about.json").write_text(json.dumps({"shape": shape, "bytes": needed}))

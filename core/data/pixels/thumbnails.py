@@ -14,6 +14,7 @@ from PIL import Image
 from core.data.apart import call_apart
 from core.data.file_checks import imported_content
 from core.data.pixels.images import read_image
+from core.data.pixels.kept import is_intact, save_lossless, save_webp
 from core.data.pixels.preprocess import preprocess_image
 from core.domain.configs.preprocess import PreprocessConfig
 from core.domain.depth import GrayLevels
@@ -27,7 +28,7 @@ _WEBP_PX = 16_383  # the longest side that the format allows
 
 
 def thumbnail(known: KnownFile, folder: Path, *, levels: GrayLevels | None = None) -> Path:
-    """The WebP thumbnail of an image; created on first use.
+    """The WebP thumbnail of an image; created on first use, and again if it was damaged.
 
     Args:
         known: the file as it was imported; its hash names the thumbnail together with the levels.
@@ -40,7 +41,7 @@ def thumbnail(known: KnownFile, folder: Path, *, levels: GrayLevels | None = Non
         UnreadableImageError: if it cannot be decoded, or does not answer in time.
     """
     target = _target(folder, known.sha256, levels, "webp")
-    if not target.exists():
+    if not is_intact(target):
         call_apart(Path(known.path), _make_thumbnail, known, target, levels)
     return target
 
@@ -48,8 +49,8 @@ def thumbnail(known: KnownFile, folder: Path, *, levels: GrayLevels | None = Non
 def view(known: KnownFile, folder: Path, *, levels: GrayLevels | None = None) -> Path:
     """The whole image with exactly the pixels of `read_image`; created on first use.
 
-    A lossless WebP, or a PNG where the image is too long for that. The oldest views are removed
-    when all together are larger than `MOST_VIEWS_BYTES`.
+    A lossless WebP, or a PNG where the image is too long for that; made again if it was damaged.
+    The oldest views are removed when all together are larger than `MOST_VIEWS_BYTES`.
 
     Args:
         known: the file as it was imported; its hash names the view together with the levels.
@@ -63,7 +64,7 @@ def view(known: KnownFile, folder: Path, *, levels: GrayLevels | None = None) ->
     """
     targets = [_target(folder, known.sha256, levels, ending) for ending in ("webp", "png")]
     for target in targets:
-        if target.exists():
+        if is_intact(target):
             return target
     target = call_apart(Path(known.path), _make_view, known, targets, levels)
     _remove_oldest(folder, keep=target)
@@ -92,7 +93,7 @@ def _make_thumbnail(known: KnownFile, target: Path, levels: GrayLevels | None) -
         raise _too_large(known) from err
     target.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(target, durable=False) as partial:
-        image.save(partial, "WEBP", quality=82, method=2)
+        save_webp(image, partial, quality=82, method=2)
 
 
 def _make_view(known: KnownFile, targets: list[Path], levels: GrayLevels | None) -> Path:
@@ -103,7 +104,7 @@ def _make_view(known: KnownFile, targets: list[Path], levels: GrayLevels | None)
         with atomic_write(target, durable=False) as partial:
             # Why the fastest settings: it is made while a person waits.
             if target.suffix == ".webp":
-                image.save(partial, "WEBP", lossless=True, quality=0, method=0)
+                save_lossless(image, partial)
             else:
                 image.save(partial, "PNG", compress_level=1)
     except MemoryError as err:

@@ -93,8 +93,9 @@ def small_images(
     named = [*sha256s, levels.key] if levels else sha256s
     key = hashlib.sha256("\n".join(named).encode()).hexdigest()[:24]
     cache = open_row_cache(folder / f"gray{SIDE_PX}-{key}", (len(paths), SIDE_PX, SIDE_PX), "u1")
-    todo = cache.missing if wanted is None else np.intersect1d(cache.missing, wanted)
+    report = partial(on_progress, "Reading images")
     total = len(paths) if wanted is None else len(wanted)
+    todo = np.sort(cache.todo(wanted, report))
     done: list[int] = []
     for number, outcome in run_isolated(partial(_small_gray, levels), [paths[i] for i in todo]):
         position = int(todo[number])
@@ -106,7 +107,7 @@ def small_images(
         if len(done) >= 512 or number + 1 == len(todo):
             cache.mark(done, READY)
             done.clear()
-        on_progress("Reading images", total - len(todo) + number + 1, total)
+        report(total - len(todo) + number + 1, total)
     return cache
 
 

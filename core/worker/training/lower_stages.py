@@ -110,8 +110,8 @@ def _fill(
     unchanged = np.sort(np.concatenate([train, data.subsets[Subset.VALIDATION]]))
     wanted = [unchanged, *[v * images + train for v in range(1, len(cache.state) // images)]]
     rows = np.concatenate(wanted)
-    todo = rows[cache.state[rows] != READY]
     report = reporter(session, Phase.ACTIVATIONS)
+    todo = cache.todo(rows, report)
     done = len(rows) - len(todo)
     report(done, len(rows))
     if not len(todo):

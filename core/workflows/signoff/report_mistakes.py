@@ -6,6 +6,7 @@ from typing import assert_never
 
 import numpy as np
 
+from core.data.pixels.kept import webp_content
 from core.data.pixels.thumbnails import thumbnail
 from core.domain.models import PartDecision
 from core.errors import TouchstoneError
@@ -114,7 +115,7 @@ def _image(workspace: Workspace, material: ReportMaterial, item: Mistake) -> Mis
     names = material.judged.class_names
     try:
         known, levels = known_file(workspace, sample), material.model.preprocess.levels
-        image = webp_uri(thumbnail(known, workspace.thumbnails, levels=levels).read_bytes())
+        image = webp_uri(webp_content(thumbnail(known, workspace.thumbnails, levels=levels)))
     except (TouchstoneError, OSError):
         image = None
     return MistakeImage(

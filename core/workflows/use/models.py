@@ -135,9 +135,10 @@ def model_file(workspace: Workspace, model: Model) -> Path:
     text = rule_to_json(rule)
     name = f"{model.sha256}-{hashlib.sha256(text.encode()).hexdigest()[:12]}.safetensors"
     target = bundle.with_name(name)
-    if not target.exists():
+    content = with_rule(bundle.read_bytes(), text)
+    if not target.exists() or target.read_bytes() != content:  # damaged since
         with atomic_write(target) as partial:
-            partial.write_bytes(with_rule(bundle.read_bytes(), text))
+            partial.write_bytes(content)
     return target
 
 

@@ -217,6 +217,30 @@ def test_damaged_weights_are_noticed_and_never_used(copy, trained):
     assert not model_rows.bundle_path(copy, trained.model).exists()
 
 
+def test_a_file_of_a_model_that_was_damaged_on_disk_is_written_again(copy, trained):
+    # Predictions came from the damaged weights, and downloads handed them over.
+    file = model_rows.bundle_path(copy, trained.model)
+    file.unlink(missing_ok=True)
+    whole = models.exported_bundle(copy, trained.model).read_bytes()
+    rule = DecisionRule(
+        OperatingPoint(0.3, 0.7),
+        trained.model.class_names,
+        (Verdict.OK, Verdict.NOK),
+        "by hand",
+        0.95,
+        1.0,
+    )
+    with connect(copy) as db:
+        judgement.save_operating_point(db, trained.model.id, rule_to_json(rule))
+    handed_over = models.model_file(copy, trained.model)
+    with_rule = handed_over.read_bytes()
+    for path, content in ((file, whole), (handed_over, with_rule)):
+        path.write_bytes(content[:1000] + bytes(1000) + content[2000:])
+    model_rows._SOUND.clear()  # as when the app starts again
+    assert models.exported_bundle(copy, trained.model).read_bytes() == whole
+    assert models.model_file(copy, trained.model).read_bytes() == with_rule
+
+
 def test_models_are_renamed_and_deleted(copy, trained):
     models.rename_model(copy, trained.model.id, "  Neu\u0308 ")
     model = models.find_model(copy, "Neü")

@@ -80,7 +80,55 @@ def test_other_settings_have_their_own_cache(tmp_path, paths):
     assert not other.ready.any()
 
 
-@pytest.mark.parametrize("damage", ["rows cut", "state empty", "rows gone", "other shape"])
+def _damaged(cache, damage):
+    """Damage rows 1 and 4 on disk; the others stay."""
+    match damage:
+        case "zeros":
+            cache.rows[[1, 4]] = 0
+        case "noise":
+            cache.rows[[1, 4]] = np.random.default_rng(9).integers(0, 255, cache.rows[:2].shape)
+        case "checksums":
+            cache.checksums[[1, 4]] = 0
+        case "states":
+            cache.state[[1, 4]] = 77
+    for array in (cache.rows, cache.checksums, cache.state):
+        array.flush()
+
+
+@pytest.mark.parametrize("damage", ["zeros", "noise", "checksums", "states"])
+def test_rows_that_were_damaged_on_disk_are_read_again_and_no_others(tmp_path, paths, damage):
+    # A run learned from them and said 83 % in place of 67 %; odd states left images out unsaid.
+    cache, _ = _fill(tmp_path / "cache", paths)
+    before = np.array(cache.rows)
+    _damaged(cache, damage)
+    for position in (0, 2, 3, 5):
+        paths[position].unlink()
+    steps = []
+    cache, failures = _fill(tmp_path / "cache", paths, steps)
+    assert failures == {}
+    assert cache.ready.all()
+    assert np.array_equal(cache.rows, before)
+    assert steps[-1] == (6, 6)
+    assert (4, 6) in steps
+
+
+def test_rows_that_nobody_wants_are_not_compared(tmp_path):
+    cache = open_row_cache(tmp_path / "c", (4, 3), np.float32)
+    cache.rows[:] = 1
+    cache.mark([0, 1, 2], READY)
+    cache.rows[[0, 2], 1] = np.nan
+    steps = []
+    todo = cache.todo(np.array([2, 1, 3]), lambda *at: steps.append(at))
+    assert todo.tolist() == [2, 3]
+    assert steps == [(2, 3)]
+    assert cache.state.tolist() == [READY, READY, MISSING, MISSING]
+    assert cache.todo(None, lambda *_: None).tolist() == [0, 2, 3]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    ["rows cut", "state empty", "rows gone", "other shape", "header zeroed", "no checksums yet"],
+)
 def test_a_damaged_cache_is_made_anew(tmp_path, damage):
     cache = open_row_cache(tmp_path / "c", (4, 3), np.float32)
     cache.mark([0, 1], READY)
@@ -91,6 +139,11 @@ def test_a_damaged_cache_is_made_anew(tmp_path, damage):
         (tmp_path / "c" / "state.npy").write_bytes(b"")
     elif damage == "rows gone":
         (tmp_path / "c" / "rows.npy").unlink()
+    elif damage == "header zeroed":  # ended in an error of NumPy
+        content = (tmp_path / "c" / "rows.npy").read_bytes()
+        (tmp_path / "c" / "rows.npy").write_bytes(content[:20] + bytes(80) + content[100:])
+    elif damage == "no checksums yet":  # as earlier versions left it
+        (tmp_path / "c" / "checksums.npy").unlink()
     shape = (5, 3) if damage == "other shape" else (4, 3)
     again = open_row_cache(tmp_path / "c", shape, np.float32)
     assert again.rows.shape == shape
