@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 # To be counted up whenever the graph of a detail level changes: names converted networks.
-_GRAPH = 1
+_GRAPH = 2
 _PATIENCE_S = 300.0  # for one image; a runtime that failed would be waited for without end
 Pixels = NDArray[np.uint8]
 Features = NDArray[np.float32]
