@@ -207,5 +207,6 @@ def network_as_json(workspace: Workspace, network: Network, place: Availability)
         "hub_id": network.hub_id,
         "fixed_size": network.fixed_size,
         "min_size_px": network.min_size_px,
+        "has_stages": network.has_stages,
         "ms_per_image": known_speeds(workspace.weights).get(network.name),
     }

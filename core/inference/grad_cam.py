@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 from core.errors import TouchstoneError
 from core.inference.heads import head_module
 from core.inference.predictor import Predictor, build_module
+from core.models.build import features_of, is_channels_last
 
 
 class GradCam:
@@ -21,9 +23,7 @@ class GradCam:
     def __init__(self, predictor: Predictor) -> None:
         self._module = build_module(predictor.card, predictor.tensors)
         self._layer: nn.Module | None = None
-        self._logits = self._module.network
-        if predictor.card.hidden_layer:
-            self._logits = _Deeper(self._module.network, head_module(predictor.head)).eval()
+        self._logits = _Logits(self._module.network, head_module(predictor.head)).eval()
 
     def evidence(self, pixels: NDArray[np.uint8], class_index: int) -> NDArray[np.float32]:
         """Evidence for a class on the last maps: [h, w], at least 0.
@@ -42,23 +42,23 @@ class GradCam:
             tokens = token_layer(self._module.network)
             if tokens is not None:
                 return _token_evidence(self._logits, *tokens, batch, class_index)
+            if is_channels_last(self._module.network):
+                return _channels_last_evidence(self._logits, batch, class_index)
             self._layer = self._layer or last_map_layer(self._module.network, batch)
             cam = LayerGradCam(self._logits, self._layer)
             coarse = cam.attribute(batch, target=class_index, relu_attributions=True)
         return coarse[0, 0].detach().numpy()  # type: ignore[no-any-return]  # of [1, 1, h, w]
 
 
-class _Deeper(nn.Module):
-    """Normalized images [B, 3, S, S] to logits [B, C], by a head that is not the network's own."""
+class _Logits(nn.Module):
+    """Normalized images [B, 3, S, S] to logits [B, C], by the head of a model."""
 
     def __init__(self, network: nn.Module, head: nn.Module) -> None:
         super().__init__()
         self.network, self.head = network, head
 
     def forward(self, images: Tensor) -> Tensor:
-        maps = self.network.forward_features(images)  # type: ignore[operator]
-        features = self.network.forward_head(maps, pre_logits=True)  # type: ignore[operator]
-        return self.head(features)  # type: ignore[no-any-return]
+        return self.head(features_of(self.network, images))  # type: ignore[no-any-return]
 
 
 def token_layer(network: nn.Module) -> tuple[nn.Module, int] | None:
@@ -68,7 +68,9 @@ def token_layer(network: nn.Module) -> tuple[nn.Module, int] | None:
     patch. None for a network of maps.
     """
     blocks, prefix = getattr(network, "blocks", None), getattr(network, "num_prefix_tokens", None)
-    if not isinstance(blocks, nn.Sequential) or not isinstance(prefix, int) or not len(blocks):
+    if not isinstance(blocks, nn.Sequential | nn.ModuleList) or not isinstance(prefix, int):
+        return None
+    if not len(blocks):
         return None
     layer = getattr(blocks[-1], "norm1", None)
     return (layer, prefix) if isinstance(layer, nn.Module) else None
@@ -94,6 +96,18 @@ def _token_evidence(
             "Use occlusion instead.",
         )
     evidence: NDArray[np.float32] = values.view(side, side).numpy()
+    return evidence
+
+
+def _channels_last_evidence(
+    logits_of: _Logits, batch: Tensor, class_index: int
+) -> NDArray[np.float32]:
+    """[h, w]: Grad-CAM on last maps [1, h, w, D], as a network of shifted windows gives them."""
+    network: Any = logits_of.network
+    maps = network.forward_features(batch)
+    logits = logits_of.head(network.forward_head(maps, pre_logits=True))
+    (gradient,) = torch.autograd.grad(logits[0, class_index], maps)
+    evidence: NDArray[np.float32] = (maps[0] @ gradient[0].mean((0, 1))).relu().detach().numpy()
     return evidence
 
 

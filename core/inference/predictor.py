@@ -240,22 +240,24 @@ def build_module(card: ModelCard, tensors: Tensors) -> "PixelFeatures":
     """
     import torch
 
-    from core.models.build import build_network, head_name
+    from core.models.build import build_network, load_body
     from core.models.detail import feature_width, features_module
 
     network = build_network(card.network, len(card.class_names))
     state = {k: torch.from_numpy(v) for k, v in tensors.items()}
-    own = f"{head_name(network)}."
-    if card.head_is_own:
-        body = {k: v for k, v in state.items() if not k.startswith(f"{card.head}.")}
-        state = body | {k: v for k, v in network.state_dict().items() if k.startswith(own)}
     try:
-        network.load_state_dict(state, strict=True)
+        if card.head_is_own:
+            load_body(
+                network, {k: v for k, v in state.items() if not k.startswith(f"{card.head}.")}
+            )
+        else:
+            network.load_state_dict(state, strict=True)
     except RuntimeError as err:
         raise _unfit(card) from err
     module = features_module(network.eval(), card.mean, card.std, card.detail)
     has_head = card.head_is_own and not card.is_detector
-    if has_head and feature_width(module) != read_head(card, tensors).width:
+    side = card.preprocess.image_size_px
+    if has_head and feature_width(module, side) != read_head(card, tensors).width:
         raise _unfit(card)
     return module
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 # To be counted up whenever the graph of a detail level changes: names converted networks.
-_GRAPH = 1
+_GRAPH = 2
 _FILES = ("network.xml", "network.bin")
 _DIGESTS = "digests.txt"
 _PATIENCE_S = 300.0  # for one image; a runtime that failed would be waited for without end

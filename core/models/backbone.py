@@ -26,7 +26,10 @@ _MOST_BYTES = 8_000_000_000
 
 @dataclass(frozen=True)
 class Backbone:
-    """The weights of a network under timm's names, and the name of its last layer among them."""
+    """The weights of a network under timm's names, and the name of its last layer.
+
+    A network that only gives features has no weights of a last layer.
+    """
 
     network: Network
     tensors: Tensors
@@ -79,12 +82,13 @@ def load_backbone(
 
 
 def _read_by_torch(network: Network, weights_folder: Path) -> Backbone:
-    from core.models.build import build_network, head_name
+    from core.models.build import network_shapes
     from core.models.weights import pretrained_state
 
     state = pretrained_state(network, weights_folder)
-    tensors = {name: value.detach().cpu().numpy() for name, value in state.items()}
-    return Backbone(network, tensors, head_name(build_network(network.name, 2)))
+    shapes, head = network_shapes(network.name, 2)
+    tensors = {k: v.detach().cpu().numpy() for k, v in state.items() if k in shapes}
+    return Backbone(network, tensors, head)
 
 
 def _kept(network: Network, place: Path) -> Backbone | None:

@@ -1,7 +1,8 @@
 """Networks beyond the catalog: brought by a person, or left here by an earlier download.
 
 Free of torch until a file is checked. What is known of a brought network lies beside its weights in
-a small JSON file, since only timm can say it.
+a small JSON file, since only timm can say it. Weights that somebody put into the folder by hand get
+theirs once they are checked.
 """
 
 import json
@@ -14,14 +15,16 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from core.errors import ConfigError, NetworkUnavailableError, NotFoundError
-from core.files import open_user_file, read_user_file
+from core.errors import ConfigError, ModelFileError, NetworkUnavailableError, NotFoundError
+from core.files import atomic_write, open_user_file, read_user_file
 from core.models.catalog import NETWORKS, Network
+from core.models.structure import structure_of
 
 MAX_WEIGHTS_BYTES = 10_000_000_000
 _SMALLEST_PX = 32
 _MOST_TEXT = 1_000_000
 _NAMES_SHOWN = 4
+_ADDED = "Its weights were added to this workspace."
 _NAME = re.compile(r"\w{1,60}(\.\w{1,40})?")
 _IMAGENET_STATISTICS = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 Shapes = Mapping[str, tuple[int, ...]]
@@ -66,11 +69,9 @@ def add_network(source: Path, name: str, weights_folder: Path, *, license: str) 
         network = next(n for n in NETWORKS if n.name == name)
         refuse_misfit(name, shapes_of(source), source.name)
     else:
-        network = _described(name, license)
-        refuse_misfit(name, shapes_of(source), source.name)
-        about = json.dumps(asdict(network), indent=1)
+        network = _described(source, name, license)
         weights_folder.mkdir(parents=True, exist_ok=True)
-        (weights_folder / f"{name}.json").write_text(about, encoding="utf-8")
+        _write_description(network, weights_folder)
     target = weights_folder / f"{name}.safetensors"
     part = target.with_suffix(".part")
     with open_user_file(source, most_bytes=MAX_WEIGHTS_BYTES) as brought, part.open("wb") as copy:
@@ -79,22 +80,47 @@ def add_network(source: Path, name: str, weights_folder: Path, *, license: str) 
     return network
 
 
+def undescribed(weights_folder: Path) -> list[Path]:
+    """Weights outside the catalog that lie in the folder, but were not added or checked yet."""
+    known = {network.name for network in (*NETWORKS, *_brought(weights_folder))}
+    return [p for p in sorted(weights_folder.glob("*.safetensors")) if p.stem not in known]
+
+
+def describe(path: Path) -> None:
+    """Check weights that lie in the folder, so that their network can be chosen. Imports torch.
+
+    Args:
+        path: `NAME.safetensors`, of the network of this name in timm.
+
+    Raises:
+        NetworkUnavailableError: as `add_network`; or a file that is not ours has the place of the
+            description.
+    """
+    about = path.with_suffix(".json")
+    if about.exists():
+        raise NetworkUnavailableError(
+            f"{about.name} beside {path.name} does not describe a network.",
+            "Move it to another folder; Touchstone then checks the weights anew.",
+        )
+    _write_description(_described(path, path.stem, "not stated"), path.parent)
+
+
 def refuse_misfit(name: str, shapes: Shapes, file: str) -> None:
     """Accept weights that fit a network, its last layer aside. Imports torch.
 
     Raises:
         NetworkUnavailableError: naming the layers that are missing, left over, or of another shape.
     """
-    import timm
     import torch
 
+    from core.models.build import build_network, head_names
+
     with torch.device("meta"):
-        model: Any = timm.create_model(name, pretrained=False)
-    head = model.pretrained_cfg.get("classifier") or ()
-    heads = (head,) if isinstance(head, str) else tuple(head)
+        model = build_network(name, 2)
+    heads = tuple(f"{head}." for head in head_names(model))
 
     def inner(every: Shapes) -> Shapes:
-        return {k: v for k, v in every.items() if not k.startswith(tuple(f"{h}." for h in heads))}
+        return {k: v for k, v in every.items() if not k.startswith(heads)}
 
     expected = inner({k: tuple(v.shape) for k, v in model.state_dict().items()})
     given = inner(shapes)
@@ -155,29 +181,35 @@ def check_size(network: Network, image_size_px: int) -> None:
         )
 
 
-def _described(name: str, license: str) -> Network:
+def _described(source: Path, name: str, license: str) -> Network:
+    """The network of a file of weights, which were checked to fit it."""
     import timm
     import torch
+
+    from core.models.build import build_network
 
     if not _NAME.fullmatch(name) or not timm.is_model(name):
         near = get_close_matches(name.partition(".")[0], timm.list_models(), n=3)
         raise NetworkUnavailableError(
-            f"timm has no network '{name}'.",
+            f"{source.name}: timm has no network '{name}'.",
             f"Similar: {', '.join(near)}." if near else "Give the name of the network in timm.",
         )
-    with torch.device("meta"):
-        model: Any = timm.create_model(name, pretrained=False, num_classes=2)
-    if not isinstance(model.get_classifier(), torch.nn.Linear):
+    try:
+        with torch.device("meta"):
+            model: Any = build_network(name, 2)
+    except ModelFileError as err:
         raise NetworkUnavailableError(
             f"The network '{name}' has no linear last layer.", "Choose another network."
-        )
+        ) from err
+    shapes = shapes_of(source)
+    refuse_misfit(name, shapes, source.name)
     about = model.pretrained_cfg
     size = int(about["input_size"][-1])
     fixed = bool(about.get("fixed_input_size"))
     return Network(
         name=name,
         title=name,
-        when="Brought by you.",
+        when=_ADDED,
         image_size_px=size,
         min_size_px=size if fixed else _SMALLEST_PX,
         parameters_m=_millions(sum(p.numel() for p in model.parameters())),
@@ -187,7 +219,14 @@ def _described(name: str, license: str) -> Network:
         hub_id="",
         license=license,
         fixed_size=fixed,
+        has_stages=structure_of(shapes) is not None,
     )
+
+
+def _write_description(network: Network, weights_folder: Path) -> None:
+    about = json.dumps(asdict(network), indent=1)
+    with atomic_write(weights_folder / f"{network.name}.json") as partial:
+        partial.write_text(about, encoding="utf-8")
 
 
 def _brought(weights_folder: Path) -> list[Network]:
@@ -195,16 +234,27 @@ def _brought(weights_folder: Path) -> list[Network]:
     found = []
     known = {item.name for item in fields(Network)}
     for path in sorted(weights_folder.glob("*.json")):
-        if not path.with_suffix(".safetensors").is_file():
+        weights = path.with_suffix(".safetensors")
+        if not weights.is_file():
             continue
         try:
             about = json.loads(read_user_file(path, most_bytes=_MOST_TEXT).decode())
             values: dict[str, Any] = {k: v for k, v in about.items() if k in known}
             values |= {k: tuple(v) for k, v in values.items() if isinstance(v, list)}
+            # Why not as stored: earlier versions wrote one of them, and other words.
+            values |= {"when": _ADDED, "has_stages": _has_stages(weights)}
             found.append(Network(**values))
         except (ValueError, TypeError, AttributeError, OSError):
-            continue  # not one of ours, or damaged: the file of weights alone says too little
+            continue  # not one of ours, or damaged
     return found
+
+
+def _has_stages(weights: Path) -> bool:
+    """Whether the network of a file divides into stages; not where the file cannot be read."""
+    try:
+        return structure_of(shapes_of(weights)) is not None
+    except NetworkUnavailableError:
+        return False
 
 
 def _downloaded() -> list[Network]:
@@ -229,7 +279,8 @@ def _of_download(hub_id: str, weights: Path) -> list[Network]:
         )
         config = about["pretrained_cfg"]
         size, fixed = int(config["input_size"][-1]), bool(config.get("fixed_input_size"))
-        count = sum(math.prod(shape) for shape in shapes_of(weights).values())
+        shapes = shapes_of(weights)
+        count = sum(math.prod(shape) for shape in shapes.values())
         mean, std = _IMAGENET_STATISTICS
         name = hub_id.removeprefix("timm/")
         network = Network(
@@ -245,6 +296,7 @@ def _of_download(hub_id: str, weights: Path) -> list[Network]:
             hub_id=hub_id,
             license=str(config.get("license") or "see its page on the hub"),
             fixed_size=fixed,
+            has_stages=structure_of(shapes) is not None,
         )
     except (OSError, ValueError, KeyError, TypeError, NetworkUnavailableError):
         return []

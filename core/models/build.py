@@ -1,6 +1,7 @@
 """Building networks and the module that turns raw pixels into features."""
 
 import re
+from collections.abc import Mapping
 
 import timm
 import torch
@@ -22,6 +23,7 @@ def build_network(name: str, class_count: int) -> nn.Module:
             "The model may come from a newer version of Touchstone.",
         )
     network: nn.Module = timm.create_model(name, pretrained=False, num_classes=class_count)
+    _keep_one_head(network)
     if not isinstance(head_of(network), nn.Linear):
         raise ModelFileError(f"The network '{name}' has no linear head.", "Choose another network.")
     return network
@@ -41,7 +43,8 @@ def network_shapes(name: str, class_count: int) -> tuple[dict[str, tuple[int, ..
 
 def head_of(network: nn.Module) -> nn.Module:
     """The last layer: features [B, D] to logits [B, C]."""
-    return network.get_classifier()  # type: ignore[operator, no-any-return]
+    heads = network.get_classifier()  # type: ignore[operator]
+    return heads[0] if isinstance(heads, tuple) else heads  # type: ignore[no-any-return]
 
 
 def head_name(network: nn.Module) -> str:
@@ -49,6 +52,53 @@ def head_name(network: nn.Module) -> str:
     head = head_of(network)
     names: dict[nn.Module, str] = {module: name for name, module in network.named_modules()}
     return names[head]
+
+
+def head_names(network: nn.Module) -> tuple[str, ...]:
+    """The last layers among the pretrained weights of a network, under timm's names.
+
+    Most have one. A distilled transformer has two, and one that only gives features none; as they
+    are built here, each has the first alone.
+    """
+    known = network.pretrained_cfg.get("classifier") or ()  # type: ignore[union-attr, operator]
+    return tuple({head_name(network), *((known,) if isinstance(known, str) else known)})
+
+
+def load_body(network: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """Give a network all of these weights but those of last layers; its own one stays as it is.
+
+    Raises:
+        RuntimeError: if a weight is missing, left over or of another shape.
+    """
+    own = f"{head_name(network)}."
+    others = tuple(f"{name}." for name in head_names(network))
+    body = {name: value for name, value in state.items() if not name.startswith(others)}
+    head = {name: value for name, value in network.state_dict().items() if name.startswith(own)}
+    network.load_state_dict(body | head)
+
+
+def logits_of(network: nn.Module, images: Tensor) -> Tensor:
+    """Normalized images [B, 3, S, S], or what a part of a network takes, to logits [B, C]."""
+    return head_of(network)(features_of(network, images))  # type: ignore[no-any-return]
+
+
+def features_of(network: nn.Module, images: Tensor) -> Tensor:
+    """The same to what the last layer takes, [B, D]."""
+    maps = network.forward_features(images)  # type: ignore[operator]
+    return network.forward_head(maps, pre_logits=True)  # type: ignore[operator, no-any-return]
+
+
+def is_channels_last(network: nn.Module) -> bool:
+    """Whether a network gives its last maps as [B, h, w, D], as one of shifted windows does."""
+    return getattr(network, "output_fmt", None) == "NHWC"
+
+
+def _keep_one_head(network: nn.Module) -> None:
+    """Leave the first of several last layers: it gets the mean of what all of them would get."""
+    heads = network.get_classifier()  # type: ignore[operator]
+    for name, child in list(network.named_children()):
+        if isinstance(heads, tuple) and any(child is head for head in heads[1:]):
+            setattr(network, name, None)
 
 
 class PixelFeatures(nn.Module):
@@ -70,9 +120,8 @@ class PixelFeatures(nn.Module):
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Uint8 [B, S, S, 3] to features [B, D]."""
-        maps = self.network.forward_features(self.normalized(pixels))  # type: ignore[operator]
-        return self.network.forward_head(maps, pre_logits=True)  # type: ignore[operator, no-any-return]
+        return features_of(self.network, self.normalized(pixels))
 
     def logits(self, pixels: Tensor) -> Tensor:
         """Uint8 [B, S, S, 3] to logits [B, C]."""
-        return self.network(self.normalized(pixels))  # type: ignore[no-any-return]
+        return logits_of(self.network, self.normalized(pixels))

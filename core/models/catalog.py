@@ -38,7 +38,8 @@ class Network:
     `speed` is relative to the default network at its own image size on a CPU (1 = as fast, 0.5 =
     half as fast); medians of three rounds with the feature runtime on two cores; 0 if it was not
     measured. `license` is the one that the makers of the pretrained weights state (SPDX
-    identifier). A network of `fixed_size` takes no other image size.
+    identifier). A network of `fixed_size` takes no other image size; one without `has_stages`
+    cannot be divided into lower and upper ones.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Network:
     wheel: str | None = None
     license: str = "Apache-2.0"
     fixed_size: bool = False
+    has_stages: bool = True
 
 
 NETWORKS = (

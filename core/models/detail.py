@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from core.domain.configs.choices import Detail
-from core.models.build import PixelFeatures
+from core.models.build import PixelFeatures, is_channels_last
 
 
 class StageFeatures(PixelFeatures):
@@ -75,11 +75,19 @@ class StageFeatures(PixelFeatures):
 
 def stage_maps(network: nn.Module, images: Tensor) -> list[Tensor]:
     """The last maps of normalized images, then those of each stage [B, D_k, h, w], last first."""
+    return stages_with_last(network, images)[1]
+
+
+def stages_with_last(network: nn.Module, images: Tensor) -> tuple[Tensor, list[Tensor]]:
+    """What the network gives before it pools, as it is; and `stage_maps`.
+
+    The last maps are among those wherever a network has some that are not those of a stage.
+    """
     final, stages = network.forward_intermediates(images, norm=False)  # type: ignore[operator]
     if stages[-1] is not final and final.ndim == 4:
-        stages = [*stages, final]
+        stages = [*stages, final.permute(0, 3, 1, 2) if is_channels_last(network) else final]
     ordered: list[Tensor] = stages[::-1]
-    return ordered
+    return final, ordered
 
 
 def pooled_maps(stages: list[Tensor]) -> Tensor:
@@ -123,8 +131,13 @@ def features_module(
             assert_never(detail)
 
 
-def feature_width(module: PixelFeatures) -> int:
-    """Number of features D."""
+def feature_width(module: PixelFeatures, side: int) -> int:
+    """Number of features D.
+
+    Args:
+        module: that makes them.
+        side: P, of the pixels that it gets; networks of patches take one size only.
+    """
     with torch.inference_mode():
-        example = torch.zeros(1, 64, 64, 3, dtype=torch.uint8, device=module.mean.device)
+        example = torch.zeros(1, side, side, 3, dtype=torch.uint8, device=module.mean.device)
         return int(module.eval()(example).shape[1])

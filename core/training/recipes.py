@@ -14,7 +14,14 @@ from core.domain.configs.choices import Detail
 from core.domain.configs.preprocess import PreprocessConfig
 from core.domain.configs.train import TrainConfig
 from core.errors import ConfigError
-from core.models.build import PixelFeatures, build_network, head_name, head_of
+from core.models.build import (
+    PixelFeatures,
+    build_network,
+    head_name,
+    head_of,
+    load_body,
+    logits_of,
+)
 from core.models.bundle import Tensors
 from core.models.catalog import Network
 from core.models.detail import (
@@ -127,7 +134,7 @@ class TunedNetwork(nn.Module):
         """Inputs [B, …] to logits [B, C]."""
         images = self.before(inputs)
         if self._pool is None:
-            return self.network(images)  # type: ignore[no-any-return]
+            return logits_of(self.network, images)
         return head_of(self.network)(self._pool(images))  # type: ignore[no-any-return]
 
 
@@ -158,11 +165,9 @@ def pretrained_features(
 ) -> PixelFeatures:
     """The pretrained network with a new head of zeros for `class_count` classes."""
     mean, std = normalization_constants(preprocess, network.mean, network.std)
-    features = empty_features(network.name, class_count, mean, std, detail)
-    model = features.network
-    head = f"{head_name(model)}."
-    own = {k: v for k, v in model.state_dict().items() if k.startswith(head)}
-    model.load_state_dict({k: v for k, v in state.items() if not k.startswith(head)} | own)
+    side = preprocess.at_detail(detail).image_size_px
+    features = empty_features(network.name, class_count, mean, std, detail, side)
+    load_body(features.network, state)
     return features
 
 
@@ -172,12 +177,16 @@ def empty_features(
     mean: tuple[float, ...],
     std: tuple[float, ...],
     detail: Detail,
+    side: int,
 ) -> PixelFeatures:
-    """An untrained network with a head of zeros that takes the features of a detail level."""
+    """An untrained network with a head of zeros that takes the features of a detail level.
+
+    `side` is that of the pixels of the level.
+    """
     network = build_network(name, class_count).eval()
     features = features_module(network, mean, std, detail)
     if detail is not Detail.WHOLE:
-        head = nn.Linear(feature_width(features), class_count)
+        head = nn.Linear(feature_width(features, side), class_count)
         network.set_submodule(head_name(network), head)
     for parameter in head_of(network).parameters():
         nn.init.zeros_(parameter)
@@ -226,16 +235,21 @@ def upper_classifier(
     return model.to(device).to(memory_format=torch.channels_last)
 
 
-def upper_width(features: PixelFeatures, count: int) -> int:
+def upper_width(features: PixelFeatures, count: int, side: int) -> int:
     """How many of the features [B, D], from the first on, come from after `count` stages.
+
+    Args:
+        features: of the whole network.
+        count: of its lower stages.
+        side: of the pixels that it gets.
 
     Raises:
         ConfigError: if the network cannot be divided there.
     """
     if not isinstance(features, StageFeatures):
-        return feature_width(features)
+        return feature_width(features, side)
     with torch.inference_mode():
-        maps = lower_part(features, count)(torch.zeros(1, 64, 64, 3, dtype=torch.uint8))
+        maps = lower_part(features, count)(torch.zeros(1, side, side, 3, dtype=torch.uint8))
         known = _upper_maps(features, upper_part(features.network, count), count, maps)
     return sum(2 * int(m.shape[1]) for m in known)
 

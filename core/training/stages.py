@@ -7,32 +7,23 @@ from torch import Tensor, nn
 
 from core.errors import ConfigError
 from core.models.build import PixelFeatures
-
-# What comes before and after the list of stages, by the attribute that holds the list.
-_KINDS = {
-    "blocks": (("conv_stem", "bn1"), ("conv_head", "bn2", "norm_head")),
-    "stages": (("stem",), ("norm_pre",)),
-}
-_NUMBERED = (
-    (("conv1", "bn1", "act1", "maxpool"), ("layer1", "layer2", "layer3", "layer4"), ()),
-    (("stem",), ("s1", "s2", "s3", "s4"), ("final_conv",)),
-)
+from core.models.structure import structure_of
 
 Stages = list[list[str]]
 
 
 def stages_of(network: nn.Module) -> Stages:
     """The names of the modules of each stage, without the head; empty for an unknown structure."""
-    names = dict(network.named_children())
-    for attribute, (before, after) in _KINDS.items():
-        if attribute in names and all(name in names for name in before):
-            middle = [[f"{attribute}.{i}"] for i in range(len(list(names[attribute].children())))]
-            return [[*before], *middle, *_present(names, after)]
-    for before, numbered, after in _NUMBERED:
-        if all(name in names for name in (*before[:1], *numbered)):
-            first = [name for name in before if name in names]
-            return [first, *[[name] for name in numbered], *_present(names, after)]
-    return []
+    children = dict(network.named_children())
+    structure = structure_of(children)
+    if structure is None:
+        return []
+    names = structure.stages
+    if structure.listed:
+        (holder,) = names
+        names = tuple(f"{holder}.{i}" for i in range(len(list(children[holder].children()))))
+    last = [[*structure.after]] if structure.after else []
+    return [[*structure.before], *[[name] for name in names], *last]
 
 
 def stage_parameters(network: nn.Module) -> list[list[Tensor]]:
@@ -101,8 +92,3 @@ def _remove(network: nn.Module, stage: list[str]) -> None:
             holder._modules[step] = inner
             holder = inner
         holder._modules[last] = nn.Identity()
-
-
-def _present(names: dict[str, nn.Module], wanted: tuple[str, ...]) -> Stages:
-    kept = [name for name in wanted if name in names]
-    return [kept] if kept else []

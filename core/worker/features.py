@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from core.models.build import PixelFeatures
 
 _FEATURE_ROWS = 256
+_ANY_CLASSES = 2  # of a last layer that is not used
 _CPU = "cpu"
 Report = Callable[[int, int], None]
 
@@ -165,12 +166,11 @@ def _module(
 ) -> "PixelFeatures":
     import torch
 
-    from core.models.build import build_network
+    from core.models.build import build_network, load_body
     from core.models.detail import features_module
 
-    weight = backbone.tensors[f"{backbone.head}.weight"]
-    network = build_network(backbone.network.name, len(weight))
-    network.load_state_dict({k: torch.from_numpy(v) for k, v in backbone.tensors.items()})
+    network = build_network(backbone.network.name, _ANY_CLASSES)
+    load_body(network, {k: torch.from_numpy(v) for k, v in backbone.tensors.items()})
     return features_module(network.eval(), *constants, detail)
 
 

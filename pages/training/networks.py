@@ -1,19 +1,38 @@
 """The networks of this machine: what is here, how large and fast; bring one of your own."""
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import streamlit as st
 
 from core.domain.keeping.people import Right
 from core.errors import TouchstoneError
-from core.models.catalog import Availability, Network
+from core.models.catalog import (
+    NETWORKS,
+    Availability,
+    Network,
+    WeightsSource,
+    weights_source,
+)
 from core.words import joined
 from core.workflows.training import networks, runs
 from core.workspace import Workspace
 from pages.training.setting_fields import Asked
 from pages.ui import errors, inference, text
 from pages.ui.people import rights
+
+
+def refused_files(workspace: Workspace) -> list[TouchstoneError]:
+    """Why weights that were put into the weights folder by hand cannot be used.
+
+    New ones are checked now, which takes some seconds; those that fit can be chosen from now on.
+    """
+    with st.spinner("Checking the weights folder …", show_time=True):
+        try:
+            return [*networks.take_found(workspace, call=inference.call)]
+        except TouchstoneError as err:  # the helper process ended
+            return [err]
 
 
 def choose(workspace: Workspace, wanted: Asked) -> None:
@@ -28,8 +47,8 @@ def choose(workspace: Workspace, wanted: Asked) -> None:
         list(dict.fromkeys([*offered, *([chosen] if chosen in catalog else [])])),
         key="network",
         format_func=lambda n: _network_words(*catalog[n]),
-        help="Pretrained on millions of photographs; training teaches it your classes. "
-        f"{catalog[wanted.network][0].when} More: Advanced, Networks on this machine.",
+        help=f"{_origin(workspace, catalog[wanted.network][0])} Training teaches it your classes. "
+        "More: Advanced, Networks on this machine.",
     )
     if catalog[wanted.network][1] is Availability.MISSING:
         st.warning(
@@ -38,13 +57,22 @@ def choose(workspace: Workspace, wanted: Asked) -> None:
         )
 
 
+def _origin(workspace: Workspace, network: Network) -> str:
+    """What is known of the weights; of a file that somebody brought, only that."""
+    if network not in NETWORKS:
+        return network.when
+    if weights_source(network, workspace.weights) is WeightsSource.FOLDER:
+        return f"{network.when} Its weights are those of the weights folder."
+    return f"{network.when} Pretrained on millions of photographs."
+
+
 def _network_words(network: Network, place: Availability) -> str:
     there = "" if place is Availability.HERE else f" · {place.value}"
     return f"{network.title} · {network.parameters_m:g} M weights{there}"
 
 
-def section(workspace: Workspace) -> None:
-    """A folded table; it is read while it is open."""
+def section(workspace: Workspace, refused: Sequence[TouchstoneError]) -> None:
+    """A folded table; it is read while it is open. It says which files were refused, and why."""
     folded = st.expander(
         "Networks on this machine", icon=":material/hub:", key="networks", on_change="rerun"
     )
@@ -54,6 +82,8 @@ def section(workspace: Workspace) -> None:
         offers = runs.networks(workspace)
         here = [network for network, place in offers if place is Availability.HERE]
         _table(workspace, here)
+        for problem in refused:
+            errors.show(problem)
         missing = [network.title for network, place in offers if place is Availability.MISSING]
         if missing:
             st.caption(f"Without weights here: {joined(missing)}. Add them to choose one.")

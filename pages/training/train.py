@@ -14,12 +14,13 @@ from core.domain.datasets import Dataset
 from core.domain.keeping.people import Right
 from core.domain.splits import Split, Subset
 from core.errors import ConfigError, NotFoundError, TouchstoneError
+from core.models.brought import known_network
 from core.models.catalog import network_title
 from core.workflows.data.datasets import orientation_of
 from core.workflows.job_words import about
 from core.workflows.training import durations, runs
 from core.workflows.training.augmentation import default_augment
-from core.workflows.training.refusals import refuse_untrainable
+from core.workflows.training.refusals import refuse_undivided, refuse_untrainable
 from core.workflows.training.run_words import default_name, state_in_words
 from core.workflows.use import models
 from core.workspace import Workspace
@@ -62,6 +63,11 @@ def answer(
 ) -> None:
     """What will be trained on what, about how long it takes, and the button."""
     is_doubted = open_findings.show_serious(workspace, dataset) is not None
+    try:
+        refuse_undivided(known_network(train.network, workspace.weights), train)
+    except ConfigError as err:
+        errors.show(err)
+        return
     counts = images_by_subset(workspace, dataset, split)
     takes = _takes(workspace, dataset, counts, train, pixels)
     with (
@@ -253,6 +259,7 @@ def _pixels(workspace: Workspace, dataset: Dataset, network: str) -> PreprocessC
 
 
 def form(workspace: Workspace, dataset: Dataset, split: Split) -> None:
+    refused = networks.refused_files(workspace)  # first: a link may ask for a new one
     wanted = setting_fields.asked()
     # Why read before they are drawn: the answer on top then moves nothing below it.
     wanted.recipe = st.session_state.get("recipe", wanted.recipe)
@@ -304,7 +311,7 @@ def form(workspace: Workspace, dataset: Dataset, split: Split) -> None:
             settings(workspace, defaults, split, wanted)
             configs = setting_fields.configs(defaults, values, wanted)
             rate_finder.offer(workspace, dataset, split, configs, pixels, wanted, defaults)
-            networks.section(workspace)
+            networks.section(workspace, refused)
         if wanted.own and st.button("Back to defaults", icon=":material/undo:", key="reset"):
             setting_fields.forget(wanted)
             st.rerun()

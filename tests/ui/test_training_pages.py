@@ -514,3 +514,31 @@ def test_a_network_that_one_brings_is_checked_listed_and_measured(
     ]
     assert set(rows["Time here"]) > {"12 ms"}
     assert "–" not in set(rows["Time here"])
+
+
+def test_weights_that_somebody_put_into_the_folder_are_offered_and_misfits_named(
+    open_page: OpenPage, trained: Trained, tmp_path
+) -> None:
+    workspace = copy_of(trained.workspace, tmp_path / "found")
+    workspace.weights.mkdir(exist_ok=True)
+    with torch.device("meta"):
+        shapes = timm.create_model("test_vit", pretrained=False, num_classes=0).state_dict()
+    weights = {name: np.zeros(tuple(values.shape), "f4") for name, values in shapes.items()}
+    for name in ("test_vit", "test_vit2"):  # they do not fit the second
+        safetensors.numpy.save_file(weights, workspace.weights / f"{name}.safetensors")
+    # They were ignored, although the README promised them.
+    app = open_page(Place.TRAIN, workspace, set="recipe=staged,network=test_vit")
+    network = app.selectbox(key="network")
+    assert network.value == "test_vit"
+    assert "Its weights were added to this workspace." in network.help
+    assert "photographs" not in network.help
+    # It was queued with an estimate, and failed in the worker.
+    (words,) = [error.value.replace("\\", "") for error in app.error]
+    assert "test_vit cannot be divided into stages" in words
+    assert "start" not in [button.key for button in app.button]
+    app.session_state["networks"] = True  # the fold is open
+    app.segmented_control(key="recipe").set_value(Recipe.FULL).run()
+    (words,) = [error.value.replace("\\", "") for error in app.error]
+    assert "test_vit2.safetensors does not fit test_vit2. missing: blocks.0.ls1.gamma" in words
+    assert app.button(key="start").label == "Start training"
+    assert not app.exception

@@ -8,7 +8,7 @@ import typer
 
 from core.api.datasets import orientation_as_json
 from core.api.training import network_as_json
-from core.cli.output import table
+from core.cli.output import note, table
 from core.cli.session import DatasetArgument, JsonOption, WorkspaceOption, session
 from core.models.catalog import Availability
 from core.words import NOTHING
@@ -41,6 +41,8 @@ def networks(
         if add is not None:
             name = called or add.stem
             network_actions.add_network(opened.workspace, add, name, license=license)
+        for problem in network_actions.take_found(opened.workspace):
+            note(str(problem))
         offers = runs.networks(opened.workspace)
         if measure:
             for network, place in offers:

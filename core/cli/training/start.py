@@ -45,7 +45,7 @@ from core.models.devices import default_recipe
 from core.words import decimal, percent, points
 from core.workflows.data import datasets
 from core.workflows.data.splits import find_split
-from core.workflows.training import control, folds, runs
+from core.workflows.training import control, folds, networks, runs
 from core.workflows.training.augmentation import default_augment
 from core.workflows.training.runs import RunView
 from core.workflows.use import models
@@ -256,6 +256,8 @@ def chosen_configs(
 ) -> tuple[TrainConfig, AugmentConfig, PreprocessConfig]:
     """What was chosen, else what the recipe and the dataset have."""
     training = _train_config(workspace, dataset_id, chosen.train)
+    for problem in networks.take_found(workspace, only=training.network):
+        raise problem
     pixels = runs.default_preprocess(workspace, dataset_id, training.network)
     usual = default_augment(workspace, dataset_id, which or AugmentPreset.STANDARD)
     return (

@@ -18,7 +18,8 @@ from core.inference.explaining.parts import interpolated
 from core.inference.grad_cam import single_threaded, token_layer
 from core.inference.heads import head_module
 from core.inference.predictor import Predictor, build_module
-from core.models.build import PixelFeatures
+from core.models.build import PixelFeatures, is_channels_last
+from core.models.detail import stages_with_last
 
 _STEPS = 6  # on the way from the baseline to the image
 _NOISY = 3  # images in the noise tunnel
@@ -45,9 +46,11 @@ class Gradients:
 
         Source: Jiang et al. 2021, "LayerCAM: Exploring Hierarchical Class Activation Maps".
         """
-        if token_layer(self._score.module.network) is not None:
+        network = self._score.module.network
+        if token_layer(network) is not None or is_channels_last(network):
             raise TouchstoneError(
-                "Layer-CAM needs a network of maps; this one is a transformer.", "Use Grad-CAM."
+                "Layer-CAM needs a convolutional network; this one is a transformer.",
+                "Use Grad-CAM.",
             )
         with single_threaded():
             image = torch.from_numpy(pixels.copy())[None].float().requires_grad_(True)
@@ -142,11 +145,8 @@ class _Score(nn.Module):
         if hasattr(module, "pooled"):
             stages = module.stages(module.views(pixels))
             return self.head(module.pooled(stages)), stages
-        final, stages = module.network.forward_intermediates(module.normalized(pixels), norm=False)
-        features = module.network.forward_head(final, pre_logits=True)
-        if stages[-1] is not final:
-            stages = [*stages, final]
-        return self.head(features), stages[::-1]
+        final, stages = stages_with_last(module.network, module.normalized(pixels))
+        return self.head(module.network.forward_head(final, pre_logits=True)), stages
 
 
 def _whole(views: Heat) -> Heat:

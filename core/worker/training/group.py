@@ -159,6 +159,7 @@ def _describe(
         "class_count": material.class_count,
         "mean": mean,
         "std": std,
+        "side": run.preprocess.image_size_px,
         "factors": list(class_factors(run.train.class_penalties, material.dataset.class_names)),
         "device": material.device.type,
         **about,

@@ -54,6 +54,7 @@ def main(folder: Path, rank: int) -> None:
         tuple(task["mean"]),
         tuple(task["std"]),
         Detail(task["detail"]),
+        task["side"],
     )
     match config.recipe:
         case Recipe.FULL:

@@ -79,7 +79,8 @@ def _solve(
     features = level.features
     if data.run.train.recipe is Recipe.STAGED:
         count = stages_to_store(module.network, data.run.train.frozen_stages)
-        features = np.ascontiguousarray(features[:, : recipes.upper_width(module, count)])
+        side = data.run.preprocess.image_size_px
+        features = np.ascontiguousarray(features[:, : recipes.upper_width(module, count, side)])
     task = head_task(data, features).only(data.subsets[Subset.TRAIN])
     session.report(Phase.FITTING, 0, 0)
     head = fit_head(task, level.penalty, on_step=stop_check(session))

@@ -1,16 +1,19 @@
 """The networks of this machine: bring one of your own, measure how fast they are."""
 
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from core.domain.keeping.people import Right
+from core.errors import NetworkUnavailableError
 from core.models import brought, speed
 from core.models.catalog import Network
 from core.workflows.keeping import people
 from core.workspace import Workspace
 
 Call = Callable[..., Any]
+_refused: dict[tuple[str, int, int], NetworkUnavailableError] = {}  # by path, size, time of change
 
 
 def _directly(function: Callable[..., Any], *arguments: Any) -> Any:
@@ -42,6 +45,38 @@ def add_network(
     stated = license.strip() or "not stated"
     result: Network = call(_add, source, name.strip(), workspace.weights, stated)
     return result
+
+
+def take_found(
+    workspace: Workspace, *, only: str | None = None, call: Call = _directly
+) -> list[NetworkUnavailableError]:
+    """Check weights that were put into the weights folder: those that fit are listed from now on.
+
+    Each file is checked once, as long as it stays as it is and this process lives.
+
+    Args:
+        workspace: whose folder it is.
+        only: the name of one network; None: all.
+        call: runs a function that imports torch.
+
+    Returns:
+        Why others cannot be used; the layers that do not fit are named.
+    """
+    refused = []
+    for path in brought.undescribed(workspace.weights):
+        if only is not None and path.stem != only:
+            continue
+        with contextlib.suppress(FileNotFoundError):  # it was taken away meanwhile
+            status = path.stat()
+            key = (str(path), status.st_size, status.st_mtime_ns)
+            if key not in _refused:
+                try:
+                    call(brought.describe, path)
+                    continue
+                except NetworkUnavailableError as err:
+                    _refused[key] = err
+            refused.append(_refused[key])
+    return refused
 
 
 def measure(workspace: Workspace, network: Network, *, call: Call = _directly) -> float:

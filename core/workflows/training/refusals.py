@@ -1,10 +1,13 @@
-"""What a split lacks to be trained on, said before anything is queued."""
+"""What a split or a network lacks to be trained, said before anything is queued."""
 
 from core.data.small_classes import class_gaps
+from core.domain.configs.acting import recipe_is_trained
 from core.domain.configs.choices import FEWEST_FAMILIAR, Recipe
+from core.domain.configs.train import TrainConfig
 from core.domain.datasets import Dataset, good_classes
 from core.domain.splits import Split, SplitSide, Subset
-from core.errors import SplitError
+from core.errors import ConfigError, SplitError
+from core.models.catalog import Network
 from core.words import count, listed
 from core.workflows.data.certificates import SideCounts, side_counts
 from core.workspace import Workspace
@@ -52,6 +55,28 @@ def refuse_untrainable(
         return
     _refuse_one_class(split, counts)
     _refuse_unlearnable(split, counts)
+
+
+def refuse_undivided(network: Network, train: TrainConfig) -> None:
+    """Raise where a run needs the stages of a network that has none.
+
+    Raises:
+        ConfigError: if its upper stages were to be trained, or lower ones frozen.
+    """
+    if network.has_stages or not recipe_is_trained(train.recipe):
+        return
+    if train.recipe is Recipe.STAGED:
+        raise ConfigError(
+            f"The recipe staged trains the upper stages of a network; {network.title} cannot be "
+            "divided into stages.",
+            "Choose the recipe quick or full, or another network.",
+        )
+    if train.frozen_stages:
+        raise ConfigError(
+            f"Frozen stages is {train.frozen_stages}, but {network.title} cannot be divided into "
+            "stages.",
+            "Set it to 0, or choose the recipe quick.",
+        )
 
 
 def _of_fold(counts: SideCounts, fold: int | None) -> SideCounts:

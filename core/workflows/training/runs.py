@@ -42,7 +42,7 @@ from core.workflows.data.splits import find_split
 from core.workflows.keeping import bin as bins
 from core.workflows.training.augmentation import default_augment
 from core.workflows.training.lineage import find_start_model, refuse_learned_before
-from core.workflows.training.refusals import refuse_untrainable
+from core.workflows.training.refusals import refuse_undivided, refuse_untrainable
 from core.workflows.training.run_words import default_name, state_in_words
 from core.workspace import Workspace
 
@@ -142,7 +142,8 @@ def start_training(
     Raises:
         SplitError: if there is no split, or it has no such fold.
         NetworkUnavailableError: if the weights of the network are not available.
-        ConfigError: if the images would be too small for the network, or a penalty names no class.
+        ConfigError: if the network cannot take the images or the recipe, or a penalty names no
+            class.
         TrainingError: if the start model has learned from images that would judge the run.
     """
     run, chosen = checked_run(workspace, dataset_id, train, split, preprocess, augment, name, fold)
@@ -167,7 +168,8 @@ def start_cross_validation(
     Raises:
         SplitError: if there is no split, or it has no folds.
         NetworkUnavailableError: if the weights of the network are not available.
-        ConfigError: if the images would be too small for the network, or a penalty names no class.
+        ConfigError: if the network cannot take the images or the recipe, or a penalty names no
+            class.
     """
     run, chosen = checked_run(workspace, dataset_id, train, split, preprocess, augment, name)
     if not chosen.folds:
@@ -205,6 +207,7 @@ def checked_run(
     train = replace(train, detail=acting_detail(train, orientation_of(workspace, dataset_id)))
     config = preprocess or default_preprocess(workspace, dataset_id, train.network)
     check_size(network, config.image_size_px)
+    refuse_undivided(network, train)
     if train.recipe is Recipe.QUICK:
         config.at_detail(train.detail.levels[0])  # refuses more pixels than are allowed
     with connect(workspace) as db:

@@ -10,11 +10,19 @@ from core.domain.models import HeatmapMethod
 from core.errors import TouchstoneError, UnreadableImageError
 from core.inference import service
 from core.inference.explaining.parts import interpolated
-from core.inference.grad_cam import GradCam, _token_evidence, last_map_layer, token_layer
+from core.inference.grad_cam import (
+    GradCam,
+    _channels_last_evidence,
+    _Logits,
+    _token_evidence,
+    last_map_layer,
+    token_layer,
+)
 from core.inference.heatmaps import Explainer
 from core.inference.occlusion import SIZES, covered, occlusion, windows
 from core.inference.overlay import CONTOURS, colour_table, overlay
 from core.inference.predictor import Predictor
+from core.models.build import head_of, is_channels_last
 from core.workflows.use import models, prediction
 from tests.conftest import IMAGE_PX, MARK_PX, marked_image
 
@@ -152,6 +160,12 @@ def test_a_transformer_is_explained_by_the_tokens_of_its_patches():
     shifted = timm.create_model("swin_tiny_patch4_window7_224", pretrained=False, num_classes=3)
     with pytest.raises(TouchstoneError, match="no maps"):
         last_map_layer(shifted.eval(), torch.rand(1, 3, 224, 224))
+    # One of shifted windows had no heatmap at all: its maps have their channels last.
+    assert is_channels_last(shifted)
+    logits_of, batch = _Logits(shifted, head_of(shifted)), torch.rand(1, 3, 224, 224)
+    evidence = _channels_last_evidence(logits_of, batch, int(logits_of(batch).argmax()))
+    assert evidence.shape == (7, 7)
+    assert 0 <= evidence.min() < evidence.max()
 
 
 def test_a_covered_window_is_carried_on_from_its_surroundings():

@@ -7,6 +7,7 @@ from core.models import catalog
 from core.models.build import PixelFeatures, build_network, head_of
 from core.models.catalog import NETWORKS, Availability, availability, find_network, wheel_file
 from core.models.detail import feature_width
+from core.models.structure import structure_of
 
 BUILT_IN = ("tf_efficientnet_lite0", "tf_efficientnet_lite1", "tf_efficientnet_lite2")
 
@@ -20,6 +21,7 @@ def test_what_the_catalog_says_is_what_timm_says(network):
     # It works at its smallest image size.
     with torch.device("meta"):  # shapes only: filling ten networks with random numbers is slow
         module = build_network(network.name, says.num_classes)
+        assert network.has_stages is (structure_of(module.state_dict()) is not None)
         parameters = sum(p.numel() for p in module.parameters())
         assert network.parameters_m == pytest.approx(parameters / 1e6, abs=0.1)
         features = PixelFeatures(module, network.mean, network.std).train()
@@ -27,7 +29,7 @@ def test_what_the_catalog_says_is_what_timm_says(network):
         assert features.logits(pixels).shape == (2, says.num_classes)
         width = head_of(features.network).in_features
         assert features(pixels).shape == (2, width)
-        assert feature_width(features) == width
+        assert feature_width(features, network.min_size_px) == width
 
 
 def test_features_and_head_make_the_logits():

@@ -1,4 +1,5 @@
 import time
+from functools import partial
 
 import pytest
 import timm
@@ -7,8 +8,10 @@ from safetensors.torch import save_file
 
 from core.domain.configs.preprocess import PreprocessConfig
 from core.errors import ConfigError, NetworkUnavailableError
-from core.models.brought import add_network, check_size, known_network
-from core.models.build import head_of
+from core.inference.grad_cam import _token_evidence, token_layer
+from core.models.backbone import load_backbone
+from core.models.brought import add_network, check_size, describe, known_network, undescribed
+from core.models.build import head_of, logits_of
 from core.models.catalog import find_network
 from core.models.speed import known_speeds, measure_speed
 from core.models.weights import pretrained_state, translated_state
@@ -121,6 +124,43 @@ def test_layers_that_do_not_fit_are_named_and_nothing_is_kept(tmp_path, change, 
         add_network(file, "resnet19", tmp_path / "weights", license="")
     assert "resnet1" in caught.value.hint
     assert not list(tmp_path.glob("weights/*"))
+
+
+@pytest.mark.parametrize(
+    "name", ["vit_tiny_patch16_dinov3_qkvb", "deit_tiny_distilled_patch16_224"]
+)
+def test_networks_with_no_last_layer_or_two_get_one_of_ours(tmp_path, name):
+    # The first ended with KeyError 'head.weight', the second was refused.
+    torch.manual_seed(0)
+    original = timm.create_model(name, pretrained=False).eval()
+    path = tmp_path / f"{name}.safetensors"
+    save_file(original.state_dict(), path)
+    assert undescribed(tmp_path) == [path]
+    describe(path)
+    assert undescribed(tmp_path) == []
+    network = known_network(name, tmp_path)
+    assert network.fixed_size
+    assert not network.has_stages
+    backbone = load_backbone(network, tmp_path, tmp_path / "cache")
+    assert not any(key.startswith("head") for key in backbone.without_head())
+    side = network.image_size_px
+    config = PreprocessConfig(image_size_px=side)
+    module = pretrained_features(network, config, pretrained_state(network, tmp_path), 3)
+    torch.nn.init.normal_(head_of(module.network).weight)
+    pixels = torch.randint(0, 256, (1, side, side, 3), dtype=torch.uint8)
+    with torch.inference_mode():
+        features = module(pixels)
+        expected = original.forward_head(
+            original.forward_features(module.normalized(pixels)), pre_logits=True
+        )
+        assert torch.equal(features, expected)
+        assert torch.equal(head_of(module.network)(features), module.logits(pixels))
+    layer, prefix = token_layer(module.network)
+    evidence = _token_evidence(
+        partial(logits_of, module.network), layer, prefix, module.normalized(pixels), 1
+    )
+    assert evidence.shape == (side // 16, side // 16)
+    assert 0 <= evidence.min() < evidence.max()
 
 
 def _packaged(network):

@@ -16,7 +16,7 @@ LAST_MAPS, STRIDE_32, STRIDE_16 = 1280, 320, 112  # channels of EfficientNet-Lit
 
 @pytest.fixture(scope="module")
 def solved():
-    features = recipes.empty_features("tf_efficientnet_lite0", 3, HALVES, HALVES, Detail.STAGES)
+    features = recipes.empty_features("tf_efficientnet_lite0", 3, HALVES, HALVES, Detail.STAGES, 64)
     draw = np.random.default_rng(0)
     pixels = torch.from_numpy(draw.integers(0, 256, (4, 64, 64, 3), np.uint8))
     with torch.inference_mode():
@@ -48,7 +48,7 @@ def test_full_starts_from_the_head_on_several_stages(solved):
 )
 def test_staged_starts_from_the_head_on_what_its_stored_maps_give(solved, count, channels):
     features, pixels, values, weight = solved
-    width = recipes.upper_width(features, count)
+    width = recipes.upper_width(features, count, 64)
     assert width == 2 * channels
     known = weight * (np.arange(weight.shape[1]) < width)
     recipes.set_head(features, known, np.ones(3, np.float32))
