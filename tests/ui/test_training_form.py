@@ -1,0 +1,115 @@
+"""The form of Configure and Search: what is typed as text, links, where fields stand."""
+
+from dataclasses import replace
+
+import pytest
+
+from core.domain.configs.augment import AugmentConfig
+from core.domain.configs.choices import Recipe, ScheduleName
+from core.domain.configs.train import recipe_defaults
+from core.domain.datasets import Orientation
+from core.domain.jobs import JobKind
+from core.models.catalog import DEFAULT_NETWORK
+from core.worker.launcher import lane_lock
+from core.workflows import jobs
+from core.workflows.data.datasets import save_orientation
+from core.workflows.training import search as searches
+from pages.training import setting_fields
+from pages.ui.places import Place
+from tests.conftest import Trained, copy_of
+from tests.ui.conftest import OpenPage
+
+PENALTIES = "set_full_class_penalties"
+
+
+def _said(app) -> list[str]:
+    return [c.value.replace("\\", "") for c in app.caption if c.value.startswith(":red[")]
+
+
+def test_a_search_changes_images_as_was_answered_about_the_dataset(
+    open_page: OpenPage, trained: Trained, tmp_path
+) -> None:
+    # Both flips were on in every search of the page, also where a mirrored part is a defect.
+    workspace = copy_of(trained.workspace, tmp_path / "searched")
+    save_orientation(workspace, trained.dataset.id, Orientation(flip_vertical=True))
+    app = open_page(Place.SEARCH, workspace, set="recipe=full,epochs=1")
+    with lane_lock(workspace, JobKind.SEARCH.lane).acquire():  # nothing needs to be trained here
+        app.button(key="start_search").click().run()
+        assert not app.exception
+        (view,) = searches.list_searches(workspace)
+        jobs.stop(workspace, str(view.job and view.job.id))
+    augment = view.search.augment
+    assert (augment.flip_horizontal, augment.flip_vertical) == (False, True)
+    assert view.search.train.epochs == 1
+
+
+def test_a_text_that_cannot_be_read_is_said_at_its_field_and_nothing_can_start(
+    open_page: OpenPage, trained: Trained
+) -> None:
+    # The whole page became an error, and the field in which it could be corrected was gone.
+    app = open_page(Place.TRAIN, trained.workspace, set="recipe=full,epochs=3")
+    good = trained.dataset.class_names[0]
+    for typed, words in (
+        ("Crack", "Penalty per class has 'Crack', but needs a class and a number above 0."),
+        ("None: 2", "Penalty per class names 'None', which is no class of this dataset."),
+    ):
+        app.text_input(key=PENALTIES).set_value(typed).run()
+        assert not app.exception
+        assert not app.error
+        assert app.button(key="start").disabled
+        on_top, at_field = _said(app)
+        assert "Penalty per class" in on_top
+        assert words in at_field
+    app.text_input(key="set_full_milestones").set_value("abc").run()
+    assert "Epochs of the steps and Penalty per class" in _said(app)[0]
+    app.text_input(key="set_full_milestones").set_value("").run()
+    app.text_input(key=PENALTIES).set_value(f"{good}: 2").run()
+    assert not app.button(key="start").disabled
+    assert not _said(app)
+    assert app.query_params["set"] == f"recipe=full,epochs=3,class_penalties={good}: 2"
+
+
+def test_a_link_with_a_text_that_cannot_be_read_opens_with_the_default(
+    open_page: OpenPage, trained: Trained
+) -> None:
+    app = open_page(
+        Place.TRAIN, trained.workspace, set="recipe=full,milestones=abc,class_penalties=b"
+    )
+    assert not app.exception
+    assert not app.error
+    (warning,) = [w.value.replace("\\", "") for w in app.warning]
+    assert "milestones, class_penalties" in warning
+    assert app.text_input(key="set_full_milestones").value == ""
+
+
+def test_a_link_keeps_commas_of_texts_and_links_without_escapes_still_open() -> None:
+    # `4, 8, 12` became `4`, and `crack, long: 3` became `crack`, on reload and when cloned.
+    texts = {"milestones": "4, 8, 12", "class_penalties": "crack, long: 3; a=b: 2; 5%2C: 4"}
+    train = recipe_defaults(Recipe.FULL, DEFAULT_NETWORK)
+    train = replace(train, schedule=ScheduleName.STEP, **texts)
+    link = setting_fields.link_of(train, AugmentConfig())
+    asked = setting_fields._read(link)
+    assert not asked.refused
+    assert {name: asked.own[name] for name in texts} == texts
+    assert setting_fields._written(asked) == link
+    old = setting_fields._read(
+        "recipe=full,milestones=4, 8, 12,class_penalties=crack, long: 3; 5%: 2,epochs=3"
+    )
+    assert not old.refused
+    assert old.own == {
+        "milestones": "4, 8, 12",
+        "class_penalties": "crack, long: 3; 5%: 2",
+        "epochs": 3,
+    }
+
+
+@pytest.mark.parametrize("recipe", [Recipe.QUICK, Recipe.FULL])
+def test_the_start_model_stands_under_model_by_its_name(
+    open_page: OpenPage, trained: Trained, recipe: Recipe
+) -> None:
+    # It stood between the device and the seed.
+    app = open_page(Place.TRAIN, trained.workspace, set=f"recipe={recipe}")
+    folds = {e.label.split(" · ")[0]: {s.label for s in e.selectbox} for e in app.expander}
+    assert "Start from" in folds["Model"]
+    assert "Start from" not in folds["Machine and seed"]
+    assert app.selectbox(key="start_model").options == ["Pretrained network", trained.model.name]
