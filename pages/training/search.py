@@ -222,7 +222,7 @@ def _table(view: SearchView, titles: dict[str, str]) -> None:
                     title: [_plain(t.values[name]) for t in view.trials]
                     for name, title in titles.items()
                 },
-                "time": [text.duration(t.duration_s) for t in view.trials],
+                "time": [text.duration(t.duration_s or None) for t in view.trials],
             },
             hide_index=True,
             placeholder=text.NOTHING,
