@@ -5,11 +5,15 @@ from dataclasses import replace
 import pytest
 
 from core.domain.configs.augment import AugmentConfig
-from core.domain.configs.choices import Recipe, ScheduleName
+from core.domain.configs.choices import Detail, Recipe, ScheduleName
 from core.domain.configs.train import recipe_defaults
 from core.domain.datasets import Orientation
-from core.domain.jobs import JobKind
+from core.domain.jobs import JobKind, JobStatus
+from core.domain.training import DetailTrial, EpochMetrics
 from core.models.catalog import DEFAULT_NETWORK
+from core.store import jobs as job_rows
+from core.store import runs as run_rows
+from core.store.database import connect, transaction
 from core.worker.launcher import lane_lock
 from core.workflows import jobs
 from core.workflows.data.datasets import save_orientation
@@ -101,6 +105,63 @@ def test_a_link_keeps_commas_of_texts_and_links_without_escapes_still_open() -> 
         "class_penalties": "crack, long: 3; 5%: 2",
         "epochs": 3,
     }
+
+
+@pytest.mark.parametrize(
+    ("recipe", "words"),
+    [
+        (Recipe.QUICK, "It takes about 5 times as long."),
+        (
+            Recipe.FULL,
+            "is compared at its end, for fine defects; the epochs take as long as before.",
+        ),
+    ],
+)
+def test_comparing_tiles_tells_how_much_longer_a_run_takes(
+    open_page: OpenPage, trained: Trained, tmp_path, recipe: Recipe, words: str
+) -> None:
+    # "About 5 times as long" was said of a full run too, which compares tiles at its end only.
+    workspace, run_id = copy_of(trained.workspace, tmp_path / "copy"), trained.run.run.id
+    whole = DetailTrial(Detail.WHOLE, 0.3, 0.1, 0.7, None, None, 1.0)
+    trials = [whole, replace(whole, detail=Detail.STAGES, gain=0.1, is_chosen=True)]
+    with connect(workspace) as db:
+        job_id = job_rows.enqueue(db, JobKind.TRAIN, run_id, {}, now=1.0)
+        job_rows.claim(db, "training", owner="me", now=2.0)
+        run_rows.save_detail_trials(db, run_id, trials, job_id=job_id, owner="me")
+        line = EpochMetrics(0, 0.5, 0.4, 0.8, 0.7, 0.1, 1.0, is_best=True)
+        if recipe is Recipe.FULL:
+            run_rows.save_epochs(db, run_id, [line], job_id=job_id, owner="me")
+        made = {"model_id": trained.model.id}
+        job_rows.finish(db, job_id, JobStatus.COMPLETED, owner="me", now=3.0, result=made)
+        with transaction(db):
+            db.conn.execute("UPDATE runs SET train = json_set(train, '$.recipe', ?)", [recipe])
+    app = open_page(Place.RUNS, workspace, run=run_id)
+    assert not app.exception
+    assert app.button(key="compare_tiles").help.endswith(words)
+
+
+def test_the_preview_of_a_staged_run_shows_its_stored_versions(
+    open_page: OpenPage, trained: Trained
+) -> None:
+    # It said "epochs 1 to 7 of a run", which a staged run does not draw.
+    def said(**link):
+        app = open_page(Place.TRAIN, trained.workspace, **link)
+        app.session_state["augmentation"] = True  # the fold is open
+        app.run()
+        assert not app.exception
+        caption = next(c.value for c in app.caption if c.value.startswith("Originals"))
+        return caption, any(b.key == "augment_again" for b in app.button)
+
+    assert said(set="recipe=full") == ("Originals, then epochs 1 to 7 of a run with seed 42", True)
+    staged = {
+        "": ("Originals, then stored versions 2 to 6", False),
+        ",stored_versions=20": ("Originals, then stored versions 2 to 8", True),
+        ",stored_versions=2": ("Originals, then stored version 2", False),
+        ",probability=0.0": ("Originals, the only stored version", False),
+    }
+    for changed, (words, again) in staged.items():
+        expected = (f"{words} of a run with seed 42", again)
+        assert said(set=f"recipe=staged{changed}") == expected
 
 
 @pytest.mark.parametrize("recipe", [Recipe.QUICK, Recipe.FULL])
