@@ -70,6 +70,8 @@ def test_a_text_that_cannot_be_read_is_said_at_its_field_and_nothing_can_start(
     app.text_input(key=PENALTIES).set_value(f"{good}: 2").run()
     assert not app.button(key="start").disabled
     assert not _said(app)
+    # Without a key, a fold closed at the first change in it: its title says how many there are.
+    assert app.get_by_key("settings_loss").label == "Classes and loss · 1 changed"
     assert app.query_params["set"] == f"recipe=full,epochs=3,class_penalties={good}: 2"
 
 

@@ -62,10 +62,12 @@ def settings(
             if group is SettingGroup.AUGMENTATION:
                 augmentation.section(defaults, own, wanted)
                 continue
-            with st.expander(_titled(group.value, own, wanted), icon=_ICONS[group]):
-                setting_fields.draw(defaults, own, refused=refused)
+            # Why a key: the number of changes in its title would fold it again.
+            key = f"settings_{group.name.lower()}"
+            with st.expander(_titled(group.value, own, wanted), icon=_ICONS[group], key=key):
                 if group is SettingGroup.MODEL:
                     choose_start(workspace, wanted)
+                setting_fields.draw(defaults, own, refused=refused)
                 if group is SettingGroup.MACHINE:
                     choose_device(wanted)
 
