@@ -176,3 +176,16 @@ def test_the_start_model_stands_under_model_by_its_name(
     assert "Start from" in folds["Model"]
     assert "Start from" not in folds["Machine and seed"]
     assert app.selectbox(key="start_model").options == ["Pretrained network", trained.model.name]
+
+
+def test_a_run_names_the_model_that_it_started_from(
+    open_page: OpenPage, trained: Trained, tmp_path
+) -> None:
+    # It showed the id of the model, without its underscores.
+    workspace = copy_of(trained.workspace, tmp_path / "copy")
+    with connect(workspace) as db, transaction(db):
+        change = "UPDATE runs SET train = json_set(train, '$.start_model', ?)"
+        db.conn.execute(change, [trained.model.id])
+    app = open_page(Place.RUNS, workspace, run=trained.run.run.id)
+    (said,) = [m.value for m in app.markdown if m.value.startswith("Dataset **")]
+    assert f"start model **{trained.model.name}**" in said.replace("\\", "")
