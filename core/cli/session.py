@@ -74,6 +74,9 @@ ChangedOption = Annotated[
         show_default="stop and name them",
     ),
 ]
+FollowOption = Annotated[
+    bool, typer.Option("--follow/--no-follow", help="Wait for its end, or only queue it.")
+]
 RunArgument = Annotated[str, typer.Argument(help="Name or id of a run.")]
 
 
@@ -322,6 +325,8 @@ def _wait_for_stop(opened: Session, job: Job, show: Callable[[Job], None]) -> No
     except TouchstoneError:
         if job.kind is JobKind.TRAIN:
             errors.print("Paused; `touchstone runs resume` goes on exactly where it was.")
+        if job.kind is JobKind.SEARCH:
+            errors.print("Stopped; `touchstone searches resume` goes on, no trial is lost.")
         if job.kind is JobKind.PREDICT:
             errors.print("Stopped; the same command goes on with the images that are left.")
 

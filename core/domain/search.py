@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from core.domain.configs.acting import recipe_settings
@@ -61,9 +61,10 @@ class Search:
 
 
 class TrialState(StrEnum):
-    """What became of a trial."""
+    """What became of a trial; stopped is one whose search ended meanwhile, and is not stored."""
 
     RUNNING = "running"
+    STOPPED = "stopped"
     COMPLETED = "completed"
     PRUNED = "pruned"
     FAILED = "failed"
@@ -125,6 +126,16 @@ def range_of(item: Setting, usual: Value) -> Range:
     if value == 0 and high > 100:  # such as a penalty that is chosen otherwise
         return Range(item.name, 1e-4, 100.0, is_log=True)
     return Range(item.name, low, min(high, 1.0))
+
+
+def trials_of_ended(trials: Sequence[Trial]) -> tuple[Trial, ...]:
+    """The trials of a search that does not run: one that was not completed is stopped.
+
+    The search goes on with it when it is resumed, so that it stays stored as running.
+    """
+    return tuple(
+        replace(t, state=TrialState.STOPPED) if t.state is TrialState.RUNNING else t for t in trials
+    )
 
 
 def best_trial(trials: Sequence[Trial]) -> Trial | None:

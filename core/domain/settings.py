@@ -3,7 +3,7 @@
 Form fields, command-line options, files of settings and lines of the report are made from it.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -48,6 +48,7 @@ def setting(
     step: float | None = None,
     option: str | None = None,
     group: SettingGroup | None = None,
+    reads: Callable[[str], object] | None = None,
 ) -> Any:
     """A dataclass field that knows its own title, help and range.
 
@@ -60,6 +61,7 @@ def setting(
         step: of the form's slider or buttons.
         option: name of the command-line option, where the field's own name would not be clear.
         group: heading in forms and in the help; None: that of its config.
+        reads: what a text must be readable by; it raises `ConfigError` where it is not.
     """
     about = {
         "title": title,
@@ -69,6 +71,7 @@ def setting(
         "step": step,
         "option": option,
         "group": group,
+        "reads": reads,
     }
     return field(default=default, metadata=about)
 
@@ -78,7 +81,7 @@ class Setting:
     """What is declared about one field of a config; `low` and `high` are both set or both None.
 
     `step` is that of a form's slider; None: the number is typed. `group` is its heading; None:
-    that of its config.
+    that of its config. `reads` accepts a text or raises; None: any text is allowed.
     """
 
     name: str
@@ -90,6 +93,7 @@ class Setting:
     option: str
     step: float | None = None
     group: SettingGroup | None = None
+    reads: Callable[[str], object] | None = None
 
     @property
     def kind(self) -> type[Value]:
@@ -120,11 +124,13 @@ class Setting:
             raise self.refusal(value) from err
 
     def check(self, value: Value | None) -> None:
-        """Accept a value within the range.
+        """Accept a value within the range, or a text that can be read.
 
         Raises:
-            ConfigError: if it is outside.
+            ConfigError: if it is outside, or cannot be read.
         """
+        if self.reads is not None:
+            self.reads(str(value))
         if self.low is None or self.high is None or value is None:
             return
         if not self.low <= float(value) <= self.high:
@@ -166,14 +172,15 @@ def settings_of(kind: "type[DataclassInstance] | DataclassInstance") -> Iterator
             f"--{name}",
             about["step"],
             about["group"],
+            about["reads"],
         )
 
 
 def check_ranges(config: "DataclassInstance") -> None:
-    """Accept a config whose values are all within their ranges.
+    """Accept a config whose values are all within their ranges, and whose texts can be read.
 
     Raises:
-        ConfigError: if one is outside.
+        ConfigError: if one is not.
     """
     for item in settings_of(config):
         item.check(getattr(config, item.name))

@@ -93,6 +93,11 @@ class EpochMetrics:
     seconds_waiting_for_data: float | None = None
 
 
+def trained_epochs(curve: Sequence[EpochMetrics]) -> int:
+    """How many epochs a curve has; the state before the first step is none."""
+    return sum(line.epoch >= 0 for line in curve)
+
+
 class CheckpointKind(StrEnum):
     """Why the weights of an epoch are kept."""
 

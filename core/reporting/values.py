@@ -226,7 +226,7 @@ class TrainingSection:
 
 @dataclass(frozen=True)
 class CurvePoint:
-    """An epoch of the learning curve."""
+    """An epoch of the learning curve, from 1; 0 is the state before the first step."""
 
     epoch: int
     macro_f1: float

@@ -10,6 +10,8 @@ import streamlit as st
 
 from core.domain.configs.augment import AugmentChange, AugmentConfig
 from core.domain.configs.augment_presets import AugmentPreset, augment_preset
+from core.domain.configs.choices import Recipe
+from core.domain.configs.train import TrainConfig
 from core.domain.datasets import Dataset
 from core.domain.settings import settings_of
 from core.errors import TouchstoneError
@@ -72,9 +74,9 @@ def section(defaults: Defaults, names: Sequence[str], wanted: Asked) -> None:
         if dataset is not None:
             _presets(workspace, dataset, defaults, config)
         if folded.open and dataset is not None:
-            seed = int(values.get("seed", defaults.train.seed))
+            train, _ = setting_fields.configs(defaults, values, wanted)
             with st.container(key="augment_preview", gap="xsmall"):
-                _preview(workspace, dataset, wanted.network, config, seed)
+                _preview(workspace, dataset, train, config)
         for heading, group in GROUPS.items():
             st.markdown(f"**{heading}**")
             setting_fields.draw(defaults, [name for name in group if name in names])
@@ -105,19 +107,41 @@ def _presets(
     )
 
 
-def _preview(
-    workspace: Workspace, dataset: Dataset, network: str, config: AugmentConfig, seed: int
-) -> None:
-    """An image of each class, and the same image in the next epochs of such a run."""
+def _drawn(train: TrainConfig, config: AugmentConfig) -> tuple[range, str]:
+    """The epochs whose changes a preview shows, and what they are in words.
+
+    The stored versions of a staged run are changed as in the epoch of their number; version 0 is
+    unchanged.
+    """
     first = st.session_state.get(_FIRST, 0)
+    if train.recipe is not Recipe.STAGED:
+        last = first + _SHOWN
+        return range(first, last), f"Originals, then epochs {first + 1} to {last}"
+    versions = _changed_versions(train, config)
+    first = first % max(versions, 1) // _SHOWN * _SHOWN
+    shown = range(1 + first, 1 + min(first + _SHOWN, versions))
+    if not shown:
+        return shown, "Originals, the only stored version"
+    last = shown[-1] + 1
+    are = f"versions {shown[0] + 1} to {last}" if len(shown) > 1 else f"version {last}"
+    return shown, f"Originals, then stored {are}"
+
+
+def _changed_versions(train: TrainConfig, config: AugmentConfig) -> int:
+    return train.stored_versions - 1 if config.probability > 0 else 0
+
+
+def _preview(
+    workspace: Workspace, dataset: Dataset, train: TrainConfig, config: AugmentConfig
+) -> None:
+    """An image of each class, and the same image as such a run will change it."""
+    shown, words = _drawn(train, config)
+    is_all = train.recipe is Recipe.STAGED and _changed_versions(train, config) <= _SHOWN
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown("**Preview**", width="content")
-        st.caption(
-            f"Originals, then epochs {first + 1} to {first + _SHOWN} of a run with seed {seed}",
-            width="stretch",
-        )
-        if st.button("Another draw", icon=":material/casino:", key="augment_again"):
-            st.session_state[_FIRST] = first + _SHOWN
+        st.caption(f"{words} of a run with seed {train.seed}", width="stretch")
+        if not is_all and st.button("Another draw", icon=":material/casino:", key="augment_again"):
+            st.session_state[_FIRST] = st.session_state.get(_FIRST, 0) + _SHOWN
             st.rerun()
     samples = preview.one_per_class(workspace, dataset, at_most=_CLASSES)
     names = [dataset.class_names[sample.label or 0] for sample in samples]
@@ -126,13 +150,13 @@ def _preview(
             workspace,
             dataset.id,
             samples,
-            runs.default_preprocess(workspace, dataset.id, network),
+            runs.default_preprocess(workspace, dataset.id, train.network),
             config,
-            PreviewDraw(seed, tuple(range(first, first + _SHOWN)), _SIZE_PX),
+            PreviewDraw(train.seed, tuple(shown), _SIZE_PX),
         )
     )
     if not wait([job], timeout=_PATIENCE_S).done:
-        _waiting(names, job)
+        _waiting(names, job, count=len(shown))
         return
     try:
         rows = inference.answer(job)
@@ -155,10 +179,10 @@ def _job(request: PreviewRequest) -> Job:
     return job
 
 
-def _waiting(names: Sequence[str], job: Job) -> None:
+def _waiting(names: Sequence[str], job: Job, *, count: int) -> None:
     """The former pictures, else empty places, until the new ones are there; then the page again."""
     last = st.session_state.get(_LAST, ((), ()))
-    places = [[None] * (1 + _SHOWN) for _ in names]
+    places = [[None] * (1 + count) for _ in names]
     shown: Sequence[Sequence[AugmentedImage | None]] = last[1] if last[0] == names else places
 
     @st.fragment(run_every=_ASK_AGAIN_S)

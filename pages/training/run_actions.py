@@ -65,6 +65,8 @@ def buttons(workspace: Workspace, view: RunView, news: str) -> None:
 def _more(workspace: Workspace, view: RunView) -> None:
     st.markdown("**Command that repeats this run**")
     st.code(control.command_of(workspace, view.run), language="bash", wrap_lines=True)
+    for note in control.repeating_notes(workspace, view.run):
+        st.caption(text.plain(note))
     if view.model_id and st.button(
         "Start another run from this model",
         icon=":material/move_down:",

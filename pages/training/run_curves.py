@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from core.domain.configs.acting import recipe_is_trained
 from core.domain.configs.choices import Recipe
 from core.domain.jobs import Job, JobStatus
 from core.domain.keeping.people import Right
@@ -18,6 +19,15 @@ from pages.ui.components import chart
 from pages.ui.figures import training_curves
 from pages.ui.people import rights
 from pages.ui.tables import small_table
+
+_TILES_SOLVED = (
+    "A new run with the same settings that also looks at each quarter of the image at twice the "
+    "resolution, for fine defects. It takes about 5 times as long."
+)
+_TILES_IN_EPOCHS = (
+    "A new run with the same settings. What quick makes of each quarter of the image, at twice the "
+    "resolution, is compared at its end, for fine defects; the epochs take as long as before."
+)
 
 
 def numbers_and_charts(workspace: Workspace, view: RunView, job: Job) -> None:
@@ -133,8 +143,7 @@ def _details_tried(workspace: Workspace, view: RunView, tried: Sequence[DetailTr
         key="compare_tiles",
         **rights.only(
             Right.TRAIN,
-            help="A new run with the same settings that also looks at each quarter of the image at "
-            "twice the resolution, for fine defects. It takes about 5 times as long.",
+            help=_TILES_IN_EPOCHS if recipe_is_trained(view.run.train.recipe) else _TILES_SOLVED,
         ),
     ):
         run_actions.open_run(control.compare_tiles(workspace, view.run.id).run.id)

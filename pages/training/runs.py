@@ -1,13 +1,15 @@
 """Runs: watch live, pause, stop, resume, continue and compare."""
 
+import contextlib
 from collections import Counter
 
 import streamlit as st
 
 from core.domain.configs.acting import acted_on, recipe_is_trained
 from core.domain.jobs import Job, JobStatus
+from core.domain.settings import Setting, Value
 from core.domain.training import RunState
-from core.errors import TouchstoneError
+from core.errors import NotFoundError, TouchstoneError
 from core.words import EPOCH_CHOSEN
 from core.workflows import jobs
 from core.workflows.data import datasets
@@ -15,6 +17,7 @@ from core.workflows.training import folds, refit, runs
 from core.workflows.training.folds import CrossValidation, FoldGroup
 from core.workflows.training.run_words import next_in_words, setting_in_words, state_in_words
 from core.workflows.training.runs import RunView
+from core.workflows.use import models
 from core.workspace import Workspace
 from pages.training import run_actions, run_checkpoints, run_compare, run_curves, run_states
 from pages.ui import context, errors, state, text, widgets
@@ -130,12 +133,20 @@ def settings(workspace: Workspace, view: RunView) -> None:
         dataset = "deleted"
     with st.expander("Settings of this run"):
         acted = [
-            f"{item.title.lower()} **{text.plain(setting_in_words(item, value))}**"
+            f"{item.title.lower()} **{text.plain(_in_words(workspace, item, value))}**"
             for item, value in acted_on(view.run, has_epochs=in_epochs(workspace, view))
         ]
         st.markdown(" · ".join([f"Dataset **{text.plain(dataset)}**", *acted]))
         if view.run.refits and not in_epochs(workspace, view):
             st.caption(REFITTED)
+
+
+def _in_words(workspace: Workspace, item: Setting, value: Value) -> str:
+    """The value of a setting; a start model by its name as long as it is there."""
+    if item.name == "start_model":
+        with contextlib.suppress(NotFoundError):
+            return models.find_model(workspace, str(value)).name
+    return setting_in_words(item, value)
 
 
 def in_epochs(workspace: Workspace, view: RunView) -> bool:

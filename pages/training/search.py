@@ -12,6 +12,7 @@ from core.domain.splits import Split
 from core.errors import TouchstoneError
 from core.workflows import jobs
 from core.workflows.training import search as searches
+from core.workflows.training.augmentation import default_augment
 from core.workflows.training.search import SearchView
 from core.workspace import Workspace
 from pages.training import setting_fields
@@ -76,7 +77,7 @@ def form(workspace: Workspace, dataset: Dataset, split: Split) -> None:
         return
     train = recipe_defaults(recipe, wanted.network)
     own = wanted.settings.get(recipe, {})
-    defaults = setting_fields.Defaults(train)
+    defaults = setting_fields.Defaults(train, default_augment(workspace, dataset.id))
     values = {name: own.get(name, defaults.value(name)) for name in defaults.settings}
     asked, augment = setting_fields.configs(defaults, values, wanted)
     try:
@@ -221,7 +222,7 @@ def _table(view: SearchView, titles: dict[str, str]) -> None:
                     title: [_plain(t.values[name]) for t in view.trials]
                     for name, title in titles.items()
                 },
-                "time": [text.duration(t.duration_s) for t in view.trials],
+                "time": [text.duration(t.duration_s or None) for t in view.trials],
             },
             hide_index=True,
             placeholder=text.NOTHING,

@@ -8,6 +8,7 @@ drawn, so that the page can say at its top what is set further down.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from urllib.parse import unquote
 
 import streamlit as st
 
@@ -17,8 +18,9 @@ from core.domain.configs.augment_presets import ORIENTATION_SETTINGS
 from core.domain.configs.choices import Preset, Recipe
 from core.domain.configs.presets import preset
 from core.domain.configs.train import TrainConfig, recipe_defaults
+from core.domain.configs.written import class_factors
 from core.domain.settings import Setting, Value, settings_of
-from core.errors import TouchstoneError
+from core.errors import ConfigError, TouchstoneError
 from core.models.brought import known_networks
 from core.models.catalog import DEFAULT_NETWORK
 from core.models.devices import default_recipe
@@ -105,8 +107,9 @@ def current(wanted: Asked, defaults: Defaults) -> dict[str, Value]:
 
 
 def keep(wanted: Asked, defaults: Defaults, values: Mapping[str, Value]) -> None:
-    """Remember in link and session what differs from the defaults."""
-    own = {name: value for name, value in values.items() if value != defaults.value(name)}
+    """Remember in link and session what differs from the defaults, but for what cannot be read."""
+    usable = _usable(defaults, values)
+    own = {name: value for name, value in usable.items() if value != defaults.value(name)}
     wanted.settings[wanted.recipe] = own
     link = _written(wanted)
     st.session_state[_WRITTEN] = link or None
@@ -175,9 +178,10 @@ def _drop_fields(*others: str) -> None:
 def configs(
     defaults: Defaults, values: Mapping[str, Value], wanted: Asked
 ) -> tuple[TrainConfig, AugmentConfig]:
-    """The settings as asked for."""
-    train = {n: v for n, v in values.items() if hasattr(defaults.train, n)}
-    augment = {n: v for n, v in values.items() if n not in train}
+    """The settings as asked for; what cannot be read is left at its default."""
+    usable = _usable(defaults, values)
+    train = {n: v for n, v in usable.items() if hasattr(defaults.train, n)}
+    augment = {n: v for n, v in usable.items() if n not in train}
     return (
         replace(
             defaults.train,
@@ -189,8 +193,43 @@ def configs(
     )
 
 
-def draw(defaults: Defaults, names: Sequence[str], *, columns: int = 3) -> None:
-    """The fields of these settings, row by row, then the switches side by side."""
+def refusals(
+    defaults: Defaults, values: Mapping[str, Value], class_names: Sequence[str] = ()
+) -> dict[str, ConfigError]:
+    """Name -> why its value is not allowed: what a person typed as text.
+
+    Args:
+        defaults: of the form.
+        values: name -> value of every field.
+        class_names: of the dataset; with them, classes that it does not have are refused, too.
+    """
+    found = {}
+    for name, value in values.items():
+        try:
+            defaults.settings[name].check(value)
+            if name == "class_penalties" and class_names:
+                class_factors(str(value), class_names)
+        except ConfigError as err:
+            found[name] = err
+    return found
+
+
+def _usable(defaults: Defaults, values: Mapping[str, Value]) -> dict[str, Value]:
+    refused = refusals(defaults, values)
+    return {n: defaults.value(n) if n in refused else value for n, value in values.items()}
+
+
+def draw(
+    defaults: Defaults,
+    names: Sequence[str],
+    *,
+    refused: Mapping[str, ConfigError] | None = None,
+    columns: int = 3,
+) -> None:
+    """The fields of these settings, row by row, then the switches side by side.
+
+    Under a field of which `refused` knows, it is said what is wrong and how to write it.
+    """
     switches = [n for n in names if issubclass(defaults.settings[n].kind, bool)]
     fields = [n for n in names if n not in switches]
     for start in range(0, len(fields), columns):
@@ -198,6 +237,8 @@ def draw(defaults: Defaults, names: Sequence[str], *, columns: int = 3) -> None:
         for column, name in zip(st.columns(columns), row, strict=False):
             with column:
                 _field(defaults.settings[name], _key(defaults, name))
+                if refused and name in refused:
+                    _refusal(refused[name])
     if switches:
         with st.container(horizontal=True, gap="medium"):
             for name in switches:
@@ -242,6 +283,11 @@ def _field(setting: Setting, key: str) -> None:
         )
 
 
+def _refusal(err: ConfigError) -> None:
+    # Why no error box: a third of the form is too narrow for one.
+    st.caption(f":red[{text.plain(err.message)}] {text.plain(err.hint)}")
+
+
 def _step(value: float, usual: float) -> float:
     # Why of the default: a step that follows the value would make another field of it.
     return abs(usual) / 10 or abs(value) / 10 or 0.001
@@ -257,8 +303,7 @@ def _key(defaults: Defaults, name: str) -> str:
 
 def _read(link: str) -> Asked:
     """What a link asks for; what it says wrongly is left at its default and named."""
-    pairs = dict(part.split("=", 1) for part in link.split(",") if "=" in part)
-    refused = []
+    pairs, refused = _pairs(link), []
     try:
         recipe = Recipe(pairs.pop("recipe", default_recipe().value))
     except ValueError:
@@ -283,6 +328,22 @@ def _read(link: str) -> Asked:
     return result
 
 
+def _pairs(link: str) -> dict[str, str]:
+    """Name -> text, of a link whose texts have their commas written as `%2C`.
+
+    In links of earlier versions they were not: what has no name goes on with the text before.
+    """
+    pairs: dict[str, str] = {}
+    name = ""
+    for part in link.split(","):
+        if "=" in part:
+            name, _, written = part.partition("=")
+            pairs[name] = unquote(written)
+        elif name:
+            pairs[name] += f",{unquote(part)}"
+    return pairs
+
+
 def _written(wanted: Asked) -> str:
     parts: dict[str, Value] = {}
     if wanted.recipe is not default_recipe():
@@ -302,4 +363,6 @@ def _plain(value: Value) -> str:
         return value.value
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, str):
+        return value.replace("%", "%25").replace(",", "%2C")
     return repr(value) if isinstance(value, float) else str(value)

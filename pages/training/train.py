@@ -1,6 +1,7 @@
 """Train: what will be trained on what, for how long, and one button; settings and runs below."""
 
 import contextlib
+from collections.abc import Sequence
 from dataclasses import replace
 
 import streamlit as st
@@ -16,6 +17,7 @@ from core.domain.splits import Split, Subset
 from core.errors import ConfigError, NotFoundError, TouchstoneError
 from core.models.brought import known_network
 from core.models.catalog import network_title
+from core.words import joined
 from core.workflows.data.datasets import orientation_of
 from core.workflows.job_words import about
 from core.workflows.training import durations, runs
@@ -60,8 +62,12 @@ def answer(
     train: TrainConfig,
     augment: AugmentConfig,
     pixels: PreprocessConfig,
+    refused: Sequence[str],
 ) -> None:
-    """What will be trained on what, about how long it takes, and the button."""
+    """What will be trained on what, about how long it takes, and the button.
+
+    `refused`: titles of the settings that cannot be read; with one, nothing can be started.
+    """
     is_doubted = open_findings.show_serious(workspace, dataset) is not None
     try:
         refuse_undivided(known_network(train.network, workspace.weights), train)
@@ -83,13 +89,15 @@ def answer(
             st.caption(" · ".join(_facts(counts, split, train, takes)))
             with st.container(horizontal=True, vertical_alignment="center"):
                 split_badges(split, is_doubted=is_doubted)
+            if refused:
+                st.caption(f":red[Correct first, under Advanced: {joined(refused)}.]")
         fold = choose_fold(split) if split.folds else None
         if st.button(
             "Start training",
             type="primary",
             icon=":material/play_arrow:",
             key="start",
-            **rights.only(Right.TRAIN),
+            **rights.only(Right.TRAIN, disabled=bool(refused)),
         ):
             start(workspace, dataset, split, train, augment, pixels, fold)
 
@@ -285,7 +293,9 @@ def form(workspace: Workspace, dataset: Dataset, split: Split) -> None:
     values = setting_fields.current(wanted, defaults)
     pixels = _pixels(workspace, dataset, wanted.network)
     configs = setting_fields.configs(defaults, values, wanted)
-    answer(workspace, dataset, split, *configs, pixels)
+    refused = setting_fields.refusals(defaults, values, dataset.class_names)
+    titles = [defaults.settings[name].title for name in refused]
+    answer(workspace, dataset, split, *configs, pixels, titles)
     setting_fields.keep(wanted, defaults, values)
     if wanted.refused:
         st.warning(
@@ -308,7 +318,7 @@ def form(workspace: Workspace, dataset: Dataset, split: Split) -> None:
                 help="Name of the run and its model.",
             )
         with st.expander(_advanced(wanted), icon=":material/tune:", key="advanced"):
-            settings(workspace, defaults, split, wanted)
+            settings(workspace, defaults, split, wanted, refused)
             configs = setting_fields.configs(defaults, values, wanted)
             rate_finder.offer(workspace, dataset, split, configs, pixels, wanted, defaults)
             networks.section(workspace, refused)

@@ -15,11 +15,12 @@ from core.domain.ids import utc_now
 from core.domain.jobs import JobKind
 from core.domain.keeping.people import MAY, PROGRAM, Actor, Right, Role, Standing, acting_as
 from core.domain.record import RecordedAction
+from core.domain.search import Search
 from core.domain.signoff import MarkKind
 from core.domain.training import TrainingRun
 from core.errors import ConfigError, NotAllowedError, NotSignedInError
 from core.models.catalog import DEFAULT_NETWORK
-from core.store import jobs, runs, splits
+from core.store import jobs, runs, searches, splits
 from core.store.database import connect, sqlite3, transaction
 from core.store.people import guard as write_guard
 from core.worker.depth import measured_dataset
@@ -60,6 +61,12 @@ def plant(workspace, tmp_path, monkeypatch):
             jobs.enqueue(db, JobKind.TRAIN, name, {}, now=1.0)
     with connect(workspace) as db:
         jobs.stop_queued(db, jobs.latest_job(db, "stopped").id, now=2.0)
+    with connect(workspace) as db, transaction(db):
+        for name in ("searched", "ended"):
+            configs = (PreprocessConfig(), AugmentConfig(), train, ("penalty",))
+            search = Search(name, name, "ds-1", "split-1", 1, *configs, 20, 3, 0, 1.0)
+            searches.insert_search(db, search)
+        jobs.enqueue(db, JobKind.SEARCH, "searched", {}, now=1.0)
     for name, role in USERS.items():
         people.add_user(workspace, name, role)
     (workspace.root / FILE).write_text('[auth]\nmode = "proxy"\n')
@@ -158,6 +165,10 @@ WRITES = {
     "runs delete": ("stopped", "--yes"),
     "refit": ("first",),
     "search": ("parts",),
+    "searches pause": ("searched",),
+    "searches stop": ("searched",),
+    "searches resume": ("ended",),
+    "searches delete": ("ended", "--yes"),
     "learning-rate": ("parts", "--set", "recipe=full"),
     "stop": ("queued",),
     "resume": ("stopped",),

@@ -8,6 +8,7 @@ from core.api.training import run_as_json, run_record_as_json
 from core.cli.output import note, say, table
 from core.cli.session import (
     ChangedOption,
+    FollowOption,
     JsonOption,
     ModelArgument,
     RunArgument,
@@ -29,10 +30,6 @@ from core.workflows.training.runs import RunView
 app = typer.Typer()
 group = typer.Typer(invoke_without_command=True, no_args_is_help=False)
 app.add_typer(group, name="runs")
-
-FollowOption = Annotated[
-    bool, typer.Option("--follow/--no-follow", help="Wait for its end, or only queue it.")
-]
 
 
 @group.callback()
@@ -91,6 +88,8 @@ def show(run: RunArgument, workspace: WorkspaceOption = None, as_json: JsonOptio
                 )
             if kept.checkpoints:
                 table(["checkpoint", "epoch", "macro F1", "size"], checkpoints_in_words(kept))
+            for words in kept.command_notes:
+                note(words)
             say(kept.command)
 
         opened.answer(result, tell)

@@ -8,7 +8,9 @@ from core.api.search import search_as_json
 from core.cli.output import say, table
 from core.cli.session import (
     DatasetArgument,
+    FollowOption,
     JsonOption,
+    Session,
     WorkspaceOption,
     follow,
     refuse_options_before_command,
@@ -18,7 +20,7 @@ from core.cli.settings import ConfigOption, SetOption, chosen_settings, refuse_i
 from core.cli.training.start import chosen_configs
 from core.cli.training.trained import answer_training
 from core.domain.search import usual_choice
-from core.words import decimal, duration, number, significant
+from core.words import count, decimal, duration, number, significant
 from core.workflows.data import datasets
 from core.workflows.training import rates
 from core.workflows.training import search as searches
@@ -27,6 +29,8 @@ from core.workflows.training.search import SearchView
 app = typer.Typer()
 group = typer.Typer(invoke_without_command=True, no_args_is_help=False)
 app.add_typer(group, name="searches")
+
+SearchArgument = Annotated[str, typer.Argument(help="Name or id of a search.")]
 
 
 @app.command()
@@ -60,7 +64,7 @@ def search(
 ) -> None:
     """Search settings: trials are chosen by what earlier ones reached, hopeless ones end early.
 
-    Everything else is as `train` has it. Ctrl+C stops the search; --resume goes on with it.
+    Everything else is as `train` has it. Ctrl+C stops the search; `searches resume` goes on.
     """
     with session(workspace, as_json) as opened:
         if resume:
@@ -108,7 +112,10 @@ def learning_rate(
 ) -> None:
     """Suggest a learning rate: growing rates for 60 steps, the one at which the loss falls fastest.
 
-    Everything else is as `train` has it.
+    Images, network, random changes, batch size and optimizer are those of `train`. The loss is
+    plain cross-entropy with one learning rate for all layers: class weights, penalties, balanced
+    sampling, focal loss, label smoothing, mixup, cutmix, gradient clipping, accumulated batches,
+    averaged weights and the decay per stage do not act.
     """
     with session(workspace, as_json) as opened:
         dataset_id = datasets.find_dataset(opened.workspace, dataset).id
@@ -133,7 +140,7 @@ def learning_rate(
 def searches_group(
     context: typer.Context, workspace: WorkspaceOption = None, as_json: JsonOption = False
 ) -> None:
-    """List and show the searches; without a command it lists them."""
+    """List, show and control the searches; without a command it lists them."""
     if context.invoked_subcommand is None:
         list_searches(workspace, as_json)
     else:
@@ -163,7 +170,7 @@ def list_searches(workspace: WorkspaceOption = None, as_json: JsonOption = False
 
 @group.command()
 def show(
-    search: Annotated[str, typer.Argument(help="Name or id of a search.")],
+    search: SearchArgument,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -171,6 +178,75 @@ def show(
     with session(workspace, as_json) as opened:
         view = searches.find_search(opened.workspace, search)
         opened.answer(search_as_json(view), lambda: _show(view))
+
+
+@group.command()
+def pause(
+    search: SearchArgument, workspace: WorkspaceOption = None, as_json: JsonOption = False
+) -> None:
+    """Pause a search: the device is free, `searches resume` goes on with the same trial."""
+    with session(workspace, as_json) as opened:
+        _answer_request(opened, searches.pause_search(opened.workspace, search), "pauses")
+
+
+@group.command()
+def stop(
+    search: SearchArgument, workspace: WorkspaceOption = None, as_json: JsonOption = False
+) -> None:
+    """Stop a search; its best trial can be trained, and `searches resume` can still go on."""
+    with session(workspace, as_json) as opened:
+        _answer_request(opened, searches.stop_search(opened.workspace, search), "stops")
+
+
+@group.command()
+def resume(
+    search: SearchArgument,
+    follow_it: FollowOption = True,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Resume a paused, stopped, failed or interrupted search; no trial is lost."""
+    with session(workspace, as_json) as opened:
+        view = searches.resume_search(opened.workspace, search)
+        if follow_it and view.job is not None:
+            follow(opened, view.job)
+            view = searches.find_search(opened.workspace, view.search.id)
+            opened.answer(search_as_json(view), lambda: _show(view))
+        else:
+            words = f"The search '{view.search.name}' is {view.status}."
+            opened.answer(search_as_json(view), lambda: say(words))
+
+
+@group.command()
+def delete(
+    search: SearchArgument,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Delete a search with its trials; runs that were started from it stay."""
+    with session(workspace, as_json) as opened:
+        view = searches.find_search(opened.workspace, search)
+        if not yes and not as_json:
+            takes = count(len(view.trials), "trial")
+            typer.confirm(
+                f"Delete the search '{view.search.name}' with {takes}?", abort=True, err=True
+            )
+        binned = searches.delete_search(opened.workspace, view.search.id)
+        opened.answer(
+            {"deleted": view.search.id, "kind": "search", "bin_id": binned.id},
+            lambda: say(f"Deleted the search '{view.search.name}'."),
+        )
+
+
+def _answer_request(opened: Session, view: SearchView, does: str) -> None:
+    result = {
+        "search_id": view.search.id,
+        "status": view.status.value,
+        "stop_requested": view.status.is_active,
+    }
+    words = f"{does} after its current step" if view.status.is_active else f"is {view.status}"
+    opened.answer(result, lambda: say(f"The search '{view.search.name}' {words}."))
 
 
 def _show(view: SearchView) -> None:
@@ -181,7 +257,7 @@ def _show(view: SearchView) -> None:
                 trial.number + 1,
                 trial.state.value,
                 decimal(trial.score),
-                duration(trial.duration_s),
+                duration(trial.duration_s or None),
                 *(_plain(trial.values[name]) for name in view.search.over),
             ]
             for trial in view.trials

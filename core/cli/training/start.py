@@ -1,5 +1,6 @@
 """Commands of the training: train, follow, stop and resume."""
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated
@@ -7,7 +8,7 @@ from typing import Annotated
 import typer
 
 from core.api.training import cross_validation_as_json
-from core.cli.output import errors, say, table
+from core.cli.output import errors, note, say, table
 from core.cli.session import (
     ChangedOption,
     DatasetArgument,
@@ -34,9 +35,10 @@ from core.cli.training.trained import answer_training, refuse_finish
 from core.domain.configs.acting import recipe_settings
 from core.domain.configs.augment import AugmentConfig
 from core.domain.configs.augment_presets import AugmentPreset
-from core.domain.configs.choices import Recipe
+from core.domain.configs.choices import Preset, Recipe
 from core.domain.configs.preprocess import PreprocessConfig
-from core.domain.configs.train import TrainConfig, recipe_defaults
+from core.domain.configs.presets import preset as preset_settings
+from core.domain.configs.train import TrainConfig
 from core.domain.settings import SettingGroup, with_settings
 from core.domain.splits import Split
 from core.errors import ConfigError
@@ -59,6 +61,8 @@ touchstone train Pills --recipe quick
 
 touchstone train Pills --recipe full --epochs 20 --flip-vertical
 
+touchstone train Pills --recipe staged --preset thorough --set patience=10
+
 touchstone train Pills --recipe full --augment-preset varying_light --blur 1
 
 touchstone train Pills --recipe good_only --unfamiliar-rate 0.01
@@ -67,7 +71,8 @@ touchstone train Pills --config settings.toml --set class_weights=none
 
 touchstone train Pills --like "Pills EfficientNet-Lite0 quick" --set seed=7
 
-A setting is taken from its option, else from --set, else from --config, else from the recipe.
+A setting is taken from its option, else from --set, else from --config, else from --preset, else
+from the recipe.
 Pixels that are not set are those saved for the dataset, else the network's own.
 """
 
@@ -92,6 +97,13 @@ def train(
         str | None,
         typer.Option(help="Run whose settings and split are taken, changed by the other options."),
     ] = None,
+    preset: Annotated[
+        Preset | None,
+        typer.Option(
+            help="How much time for how good a model: epochs, and what is compared.",
+            show_default=Preset.BALANCED.value,
+        ),
+    ] = None,
     augment_preset: Annotated[
         AugmentPreset | None,
         typer.Option(
@@ -113,21 +125,27 @@ def train(
         dataset_id = datasets.find_dataset(opened.workspace, dataset).id
         chosen = chosen_settings(config, assignments or (), options)
         if like is not None:
-            if augment_preset is not None:
-                raise ConfigError(
-                    "--like and --augment-preset exclude each other.", "Give one of them."
-                )
+            for option, given in (("--preset", preset), ("--augment-preset", augment_preset)):
+                if given is not None:
+                    raise ConfigError(
+                        f"--like and {option} exclude each other.", "Give one of them."
+                    )
             origin = runs.find_run(opened.workspace, like).run
             training, augment, preprocess = settings_like(origin, chosen)
             if split is None and origin.dataset_id == dataset_id:
                 split = origin.split_id
         else:
             training, augment, preprocess = chosen_configs(
-                opened.workspace, dataset_id, chosen, augment_preset
+                opened.workspace, dataset_id, chosen, augment_preset, preset
             )
         refuse_idle(chosen, training.recipe)
         if augment_preset is not None:
             _refuse_idle_preset(training.recipe)
+        if preset is not None and training.recipe is Recipe.GOOD_ONLY:
+            raise ConfigError(
+                "A preset does nothing in the recipe 'good_only'.",
+                "Leave --preset out, or choose another recipe.",
+            )
         if "refit" in chosen.train and training.refit:
             _refuse_refit_on_folds(find_split(opened.workspace, dataset_id, split))
 
@@ -201,7 +219,11 @@ def _answer_folds(opened: Session, started: Sequence[RunView]) -> None:
     for view in started:
         assert view.job is not None
         errors.print(view.run.name, markup=False, highlight=False)
-        follow(opened, view.job)
+        try:
+            follow(opened, view.job)
+        except KeyboardInterrupt:
+            _note_active(opened, started)
+            raise
     views = [runs.find_run(opened.workspace, view.run.id) for view in started]
     validation = folds.cross_validation(opened.workspace, folds.group_runs(views)[0])
     assert validation is not None
@@ -232,6 +254,17 @@ def _answer_folds(opened: Session, started: Sequence[RunView]) -> None:
     opened.answer({"recipe": recipe, "network": network, "cross_validation": result}, show)
 
 
+def _note_active(opened: Session, started: Sequence[RunView]) -> None:
+    """Name the runs that go on after Ctrl+C, each with the command that stops it."""
+    views = [runs.find_run(opened.workspace, view.run.id) for view in started]
+    active = [view for view in views if view.status.is_active]
+    if active:
+        note("Other folds are still queued or running. To stop them:")
+    for view in active:
+        command = shlex.join(["touchstone", "runs", "stop", view.run.name])
+        errors.print(command, markup=False, highlight=False, soft_wrap=True)
+
+
 def _refuse_refit_on_folds(split: Split) -> None:
     if split.folds:
         raise ConfigError(
@@ -253,9 +286,10 @@ def chosen_configs(
     dataset_id: str,
     chosen: ChosenSettings,
     which: AugmentPreset | None = None,
+    preset: Preset | None = None,
 ) -> tuple[TrainConfig, AugmentConfig, PreprocessConfig]:
-    """What was chosen, else what the recipe and the dataset have."""
-    training = _train_config(workspace, dataset_id, chosen.train)
+    """What was chosen, else what the preset, the recipe and the dataset have."""
+    training = _train_config(workspace, dataset_id, chosen.train, preset or Preset.BALANCED)
     for problem in networks.take_found(workspace, only=training.network):
         raise problem
     pixels = runs.default_preprocess(workspace, dataset_id, training.network)
@@ -267,8 +301,10 @@ def chosen_configs(
     )
 
 
-def _train_config(workspace: Workspace, dataset_id: str, chosen: Values) -> TrainConfig:
-    """The recipe's settings with those that were chosen; an own model brings its network."""
+def _train_config(
+    workspace: Workspace, dataset_id: str, chosen: Values, preset: Preset
+) -> TrainConfig:
+    """The preset's settings with those that were chosen; an own model brings its network."""
     asked = with_settings(TrainConfig(network=DEFAULT_NETWORK), chosen)
     if asked.start_model and "network" not in chosen:
         model = models.find_model(workspace, asked.start_model)
@@ -277,4 +313,4 @@ def _train_config(workspace: Workspace, dataset_id: str, chosen: Values) -> Trai
     if "recipe" not in chosen:
         has_one = len(datasets.find_dataset(workspace, dataset_id).class_names) == 1
         recipe = Recipe.GOOD_ONLY if has_one else default_recipe()
-    return with_settings(recipe_defaults(recipe, asked.network), chosen)
+    return with_settings(preset_settings(preset, recipe, asked.network), chosen)

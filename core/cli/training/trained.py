@@ -5,6 +5,7 @@ from core.cli.output import say
 from core.cli.session import Session
 from core.domain.jobs import Job
 from core.domain.splits import Subset
+from core.domain.training import trained_epochs
 from core.errors import TrainingError
 from core.words import decimal, duration, percent, shortened_percent
 from core.workflows.results import evaluation
@@ -18,7 +19,7 @@ def answer_training(opened: Session, run_id: str, job: Job) -> None:
     view = runs.find_run(opened.workspace, run_id)
     model_id = str(job.result["model_id"])
     report = evaluation.evaluation_report(opened.workspace, model_id, Subset.VALIDATION)
-    epochs = len(runs.curve(opened.workspace, run_id))
+    epochs = trained_epochs(runs.curve(opened.workspace, run_id))
     path = runs.penalty_path(opened.workspace, run_id)
     result = trained_as_json(
         view,

@@ -161,6 +161,7 @@ class LearningConfig:
         "For the step schedule: after which epochs the learning rate is lowered, for example "
         "4 8 12. Empty: after one half and three quarters.",
         group=SettingGroup.STEPS,
+        reads=epochs_of_steps,
     )
     step_factor: float = setting(
         0.1,
@@ -252,6 +253,7 @@ class LearningConfig:
         "Multiplies the loss of the images of a class, for example crack: 3; scratch: 1.5. Classes "
         "that are not named keep 1.",
         group=SettingGroup.LOSS,
+        reads=penalties_by_class,
     )
     balanced_sampling: bool = setting(
         False,
@@ -351,7 +353,6 @@ class TrainConfig(MachineConfig, LearningConfig):
 
     def __post_init__(self) -> None:
         check_ranges(self)
-        epochs_of_steps(self.milestones), penalties_by_class(self.class_penalties)
 
     @property
     def is_held_against_quick(self) -> bool:

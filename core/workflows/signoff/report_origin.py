@@ -21,6 +21,7 @@ from core.domain.training import (
     TrainingRun,
     chosen_detail,
     chosen_penalty,
+    trained_epochs,
 )
 from core.errors import TouchstoneError
 from core.models.catalog import network_in_words
@@ -259,7 +260,7 @@ def training_section(workspace: Workspace, material: ReportMaterial) -> Training
             Fact("Run", f"{run.name}, {when(run.created_at)}"),
             Fact("Network", f"{network_in_words(run.train.network)}, pretrained"),
             Fact("Recipe", f"{recipe.value}: {_recipe_in_words(recipe)}"),
-            *(_epochs(len(curve), best) if curve else _solved(run, path, trials, heads)),
+            *(_epochs(trained_epochs(curve), best) if curve else _solved(run, path, trials, heads)),
             *(_ending(record) if material.model.validation_cross_validated and curve else ()),
             Fact("Duration", f"{duration(took_s)}{of_all}"),
             Fact("Device", (job.device if job else None) or "not recorded"),
@@ -310,11 +311,8 @@ def _solved(
             if path
             else "too few images to choose it by cross-validation"
         )
-    learned_from = "training images"
-    if run.refits:
-        learned_from = (
-            "training and validation images; results on validation images are cross-validated"
-        )
+    refitted = "training and validation images; results on validation images are cross-validated"
+    learned_from = refitted if run.refits else "training images"
     detail = chosen_detail(run.train, trials)
     last_layer = last_layer_in_words(run.train, heads)
     told = "chosen by cross-validation" if run.train.detail.compares else "as requested"
@@ -345,7 +343,8 @@ def _detail_in_words(detail: Detail) -> str:
 
 
 def _epochs(count: int, best: EpochMetrics | None) -> tuple[Fact, ...]:
-    return (Fact("Epochs", number(count) + (f", best {best.epoch}" if best else "")),)
+    which = "the start" if best and best.epoch < 0 else f"epoch {best.epoch + 1}" if best else ""
+    return (Fact("Epochs", number(count) + (f", best: {which}" if best else "")),)
 
 
 def _ending(record: Mapping[str, Any]) -> tuple[Fact, ...]:

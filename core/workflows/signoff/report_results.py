@@ -173,7 +173,7 @@ def _curve(workspace: Workspace, material: ReportMaterial) -> tuple[CurvePoint, 
         epochs = runs.epochs_of(db, run.id)
     step = 1 + len(epochs) // _CURVE_POINTS
     curve = tuple(
-        CurvePoint(e.epoch, e.val_macro_f1, e.is_best)
+        CurvePoint(e.epoch + 1, e.val_macro_f1, e.is_best)
         for i, e in enumerate(epochs)
         if i % step == 0 or e.is_best
     )

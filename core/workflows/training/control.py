@@ -6,18 +6,25 @@ from dataclasses import replace
 from enum import StrEnum
 from typing import Any
 
-from core.domain.configs.acting import recipe_settings
+from core.domain.configs.acting import (
+    acting_detail,
+    acting_settings,
+    recipe_is_trained,
+    recipe_settings,
+)
 from core.domain.configs.augment import AugmentConfig
-from core.domain.configs.choices import Detail, Precision
+from core.domain.configs.augment_presets import ORIENTATION_SETTINGS
+from core.domain.configs.choices import Detail, DetailChoice, Precision
 from core.domain.configs.train import TrainConfig, recipe_defaults
 from core.domain.jobs import JobKind, JobStatus, QueueMove
 from core.domain.settings import Value, settings_of
-from core.domain.training import DetailTrial, TrainingRun
+from core.domain.training import DetailTrial, TrainingRun, chosen_detail
 from core.errors import TrainingError
 from core.store import datasets, splits
 from core.store import runs as run_rows
 from core.store.database import connect
 from core.workflows import jobs
+from core.workflows.data.datasets import orientation_of
 from core.workflows.training import runs
 from core.workflows.training.run_words import state_in_words
 from core.workflows.training.runs import RunView
@@ -160,18 +167,26 @@ def compare_tiles(workspace: Workspace, run_id: str) -> RunView:
 
 
 def changed_settings(train: TrainConfig, augment: AugmentConfig) -> Iterator[Difference]:
-    """Name and value of each setting that differs from what the recipe asks by itself."""
+    """Name and value of each setting that differs from what the recipe asks by itself.
+
+    Those of orientation are always named: their default is what was answered about the dataset,
+    and answers change.
+    """
     acting = recipe_settings(train.recipe) - {"recipe", "network"}
     pairs = ((train, recipe_defaults(train.recipe, train.network)), (augment, AugmentConfig()))
     for config, usual in pairs:
         for item in settings_of(config):
             value = getattr(config, item.name)
-            if item.name in acting and value != getattr(usual, item.name):
+            is_usual = value == getattr(usual, item.name) and item.name not in ORIENTATION_SETTINGS
+            if item.name in acting and not is_usual:
                 yield item.name, value
 
 
 def command_of(workspace: Workspace, run: TrainingRun) -> str:
-    """The exact command that repeats a run: dataset, split, and every setting that it needs."""
+    """The exact command that repeats a run: dataset, split, and every setting that it needs.
+
+    What no setting can bring back is said by `repeating_notes`.
+    """
     with connect(workspace) as db:
         dataset = datasets.find_dataset(db, run.dataset_id)
         split = splits.split_by_id(db, run.split_id)
@@ -182,18 +197,56 @@ def command_of(workspace: Workspace, run: TrainingRun) -> str:
     if run.fold is not None:
         words += ["--fold", str(run.fold + 1)]
     pixels = [(s.name, getattr(run.preprocess, s.name)) for s in settings_of(run.preprocess)]
-    for name, value in (*changed_settings(run.train, run.augment), *pixels):
+    told = dict([*changed_settings(run.train, run.augment), *pixels])
+    told |= _measured_precision(run, computed_on) | _chosen_detail(workspace, run)
+    for name, value in told.items():
         words += ["--set", f"{name}={_plain(value)}"]
-    words += _measured_precision(run, computed_on)
     return shlex.join(words)
 
 
-def _measured_precision(run: TrainingRun, computed_on: Mapping[str, Any]) -> list[str]:
+def repeating_notes(workspace: Workspace, run: TrainingRun) -> list[str]:
+    """What has changed since a run, so that its command alone does not repeat it."""
+    with connect(workspace) as db:
+        dataset = datasets.find_dataset(db, run.dataset_id)
+    notes = []
+    if dataset.version != run.version:
+        named = shlex.quote(_named(dataset.name, dataset.id))
+        notes.append(
+            f"The run had version {run.version} of the dataset, today's is {dataset.version}. Go "
+            f"back first: touchstone versions {named} --go-back {run.version}"
+        )
+    if recipe_is_trained(run.train.recipe) and (today := _other_detail(workspace, run)):
+        notes.append(
+            f"The answers about flipped and turned parts have changed: the run compared the detail "
+            f"levels of {run.train.detail}, a new one compares those of {today}."
+        )
+    return notes
+
+
+def _other_detail(workspace: Workspace, run: TrainingRun) -> DetailChoice | None:
+    """What today's answers about the dataset would make of a run's detail; None: the same."""
+    if "detail" not in acting_settings(run.train, run.augment):
+        return None
+    today = acting_detail(run.train, orientation_of(workspace, run.dataset_id))
+    return today if today is not run.train.detail else None
+
+
+def _chosen_detail(workspace: Workspace, run: TrainingRun) -> dict[str, Value]:
+    """The level that a run chose, where today's answers would make it choose among others.
+
+    Why not of a trained network: at its end all levels are compared once more.
+    """
+    if recipe_is_trained(run.train.recipe) or _other_detail(workspace, run) is None:
+        return {}
+    return {"detail": chosen_detail(run.train, runs.detail_trials(workspace, run.id))}
+
+
+def _measured_precision(run: TrainingRun, computed_on: Mapping[str, Any]) -> dict[str, Value]:
     """The precision that the run found to be faster: elsewhere another one may be."""
     chosen = computed_on.get("precision", Precision.FLOAT32)
     if run.train.precision is not Precision.AUTO or chosen == Precision.FLOAT32:
-        return []
-    return ["--set", f"precision={chosen}"]
+        return {}
+    return {"precision": str(chosen)}
 
 
 def _plain(value: Value) -> str:

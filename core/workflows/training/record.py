@@ -59,6 +59,7 @@ class RunRecord:
     computed_on: Mapping[str, Any]
     models: tuple[KeptModel, ...]
     command: str
+    command_notes: tuple[str, ...] = ()
     checkpoints: tuple[MeasuredCheckpoint, ...] = ()
 
 
@@ -84,6 +85,7 @@ def run_record(workspace: Workspace, view: RunView) -> RunRecord:
         computed_on,
         tuple(_kept(workspace, model_id) for model_id in view.models),
         control.command_of(workspace, run),
+        tuple(control.repeating_notes(workspace, run)),
         tuple(checkpoints.kept_epochs(workspace, run.id)),
     )
 

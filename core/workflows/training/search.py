@@ -1,5 +1,6 @@
 """Actions on searches: start, follow, stop, resume, and make a run of the best trial."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from core.domain.configs.augment import AugmentConfig
@@ -8,7 +9,14 @@ from core.domain.configs.train import TrainConfig
 from core.domain.ids import new_id, utc_now
 from core.domain.jobs import Job, JobKind, JobStatus
 from core.domain.keeping.bin import BinKind, Binned
-from core.domain.search import Search, Trial, best_trial, range_of, searchable
+from core.domain.search import (
+    Search,
+    Trial,
+    best_trial,
+    range_of,
+    searchable,
+    trials_of_ended,
+)
 from core.domain.settings import with_settings
 from core.domain.splits import Subset
 from core.errors import ConfigError, TrainingError
@@ -141,9 +149,14 @@ def list_searches(workspace: Workspace, dataset_id: str | None = None) -> list[S
     latest = jobs.latest_of_kind(workspace, JobKind.SEARCH)
     with connect(workspace) as db:
         return [
-            SearchView(s, latest.get(s.id), tuple(searches.trials_of(db, s.id)))
+            _view(s, latest.get(s.id), searches.trials_of(db, s.id))
             for s in searches.list_searches(db, dataset_id)
         ]
+
+
+def _view(search: Search, job: Job | None, trials: Sequence[Trial]) -> SearchView:
+    is_active = job is not None and job.status.is_active
+    return SearchView(search, job, tuple(trials) if is_active else trials_of_ended(trials))
 
 
 def find_search(workspace: Workspace, name_or_id: str) -> SearchView:
@@ -156,7 +169,38 @@ def find_search(workspace: Workspace, name_or_id: str) -> SearchView:
         search = searches.find_search(db, name_or_id)
     job = jobs.latest(workspace, search.id)
     with connect(workspace) as db:
-        return SearchView(search, job, tuple(searches.trials_of(db, search.id)))
+        return _view(search, job, searches.trials_of(db, search.id))
+
+
+def pause_search(workspace: Workspace, search_id: str) -> SearchView:
+    """Ask a search to pause, which frees the device; resumed, it goes on with the same trial.
+
+    Raises:
+        NotFoundError: if there is none.
+        TrainingError: if it has ended already.
+    """
+    return _ended(workspace, search_id, pause=True)
+
+
+def stop_search(workspace: Workspace, search_id: str) -> SearchView:
+    """Ask a search to stop; one that still waits ends at once. No trial is lost.
+
+    Raises:
+        NotFoundError: if there is none.
+        TrainingError: if it has ended already.
+    """
+    return _ended(workspace, search_id, pause=False)
+
+
+def _ended(workspace: Workspace, search_id: str, *, pause: bool) -> SearchView:
+    view = find_search(workspace, search_id)
+    if view.job is None or not view.status.is_active:
+        raise TrainingError(
+            f"The search '{view.search.name}' is {view.status}.",
+            f"Only running and waiting searches can be {'paused' if pause else 'stopped'}.",
+        )
+    jobs.stop(workspace, view.job.id, pause=pause)
+    return find_search(workspace, view.search.id)
 
 
 def resume_search(workspace: Workspace, search_id: str) -> SearchView:

@@ -43,7 +43,7 @@ def offer(
         **rights.only(
             Right.TRAIN,
             help="Tries growing learning rates for 60 steps and suggests the one at which the loss "
-            "falls fastest. Needs about a minute.",
+            "falls fastest: plain cross-entropy, one rate for all layers. Needs about a minute.",
         ),
     ):
         try:

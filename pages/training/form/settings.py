@@ -1,12 +1,13 @@
 """The fields of Train: the important settings first, the others folded under headings."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
 from core.domain.configs.choices import Recipe
 from core.domain.settings import Setting, SettingGroup
 from core.domain.splits import Split
+from core.errors import ConfigError
 from core.workspace import Workspace
 from pages.training import augmentation, setting_fields
 from pages.training.form.controls import choose_device, choose_start
@@ -37,8 +38,17 @@ _ICONS = {
 }
 
 
-def settings(workspace: Workspace, defaults: Defaults, split: Split, wanted: Asked) -> None:
-    """Fields for what acts in the recipe: the important ones first, then one fold per heading."""
+def settings(
+    workspace: Workspace,
+    defaults: Defaults,
+    split: Split,
+    wanted: Asked,
+    refused: Mapping[str, ConfigError],
+) -> None:
+    """Fields for what acts in the recipe: the important ones first, then one fold per heading.
+
+    `refused`: why the value of a setting is not allowed.
+    """
     known = list(defaults.settings)
     if split.folds and "refit" in known:  # a fold must stay unseen
         known.remove("refit")
@@ -52,28 +62,28 @@ def settings(workspace: Workspace, defaults: Defaults, split: Split, wanted: Ask
             if group is SettingGroup.AUGMENTATION:
                 augmentation.section(defaults, own, wanted)
                 continue
-            with st.expander(_titled(group.value, own, wanted), icon=_ICONS[group]):
-                setting_fields.draw(defaults, own)
+            # Why a key: the number of changes in its title would fold it again.
+            key = f"settings_{group.name.lower()}"
+            with st.expander(_titled(group.value, own, wanted), icon=_ICONS[group], key=key):
+                if group is SettingGroup.MODEL:
+                    choose_start(workspace, wanted)
+                setting_fields.draw(defaults, own, refused=refused)
                 if group is SettingGroup.MACHINE:
-                    _machine(workspace, wanted)
+                    choose_device(wanted)
 
 
 def by_group(defaults: Defaults, items: Sequence[Setting]) -> dict[SettingGroup, list[str]]:
-    """Names by heading, in the order of the headings; the machine's is always there."""
+    """Names by heading, in the order of the headings; those of model and machine are always there.
+
+    Their controls of start model and device are drawn by the page itself.
+    """
     groups: dict[SettingGroup, list[str]] = {}
     for item in items:
         of = SettingGroup.AUGMENTATION if hasattr(defaults.augment, item.name) else None
         groups.setdefault(item.group or of or SettingGroup.MACHINE, []).append(item.name)
-    groups.setdefault(SettingGroup.MACHINE, [])
+    for always in (SettingGroup.MODEL, SettingGroup.MACHINE):
+        groups.setdefault(always, [])
     return {group: groups[group] for group in SettingGroup if group in groups}
-
-
-def _machine(workspace: Workspace, wanted: Asked) -> None:
-    left, right = st.columns(2)
-    with left:
-        choose_device(wanted)
-    with right:
-        choose_start(workspace, wanted)
 
 
 def _titled(title: str, names: Sequence[str], wanted: Asked) -> str:

@@ -6,8 +6,10 @@ import pytest
 from typer.testing import CliRunner
 
 from core.cli.app import app, load_command
-from core.cli.settings import SECTIONS, chosen_settings
-from core.domain.configs.choices import ClassWeights, DetailChoice
+from core.cli.settings import SECTIONS, ChosenSettings, chosen_settings
+from core.cli.training.start import chosen_configs
+from core.domain.configs.choices import ClassWeights, DetailChoice, Preset, Recipe
+from core.domain.configs.presets import preset as preset_settings
 from core.domain.configs.train import TrainConfig
 from core.domain.settings import SettingGroup, settings_of
 from core.errors import ConfigError
@@ -108,6 +110,28 @@ def _call(root, *arguments, code=0):
     answer = CliRunner().invoke(app, [*map(str, arguments), "--workspace", str(root), "--json"])
     assert answer.exit_code == code, answer.output
     return json.loads(answer.stdout)
+
+
+def test_a_preset_is_a_start_that_set_and_options_win_over(trained):
+    # The presets could be chosen on the page only.
+    def asked(preset, **chosen):
+        values = ChosenSettings(train={"recipe": "staged", **chosen})
+        workspace, dataset = trained.workspace, trained.dataset.id
+        return chosen_configs(workspace, dataset, values, preset=preset)[0]
+
+    network = asked(None).network
+    for which in Preset:
+        assert asked(which) == preset_settings(which, Recipe.STAGED, network)
+    assert asked(None) == asked(Preset.BALANCED)
+    thorough = asked(Preset.THOROUGH, epochs=7)
+    assert (thorough.epochs, thorough.stored_versions) == (7, 12)
+    said = CliRunner().invoke(app, ["train", "-h"], env={"COLUMNS": "300"}).stdout
+    assert "--preset" in said
+    assert "fast|balanced|thorough" in said
+    refused = ("train", "Marks", "--preset", "fast")
+    for more in (("--like", "Marks quick"), ("--recipe", "good_only")):
+        said = _call(trained.workspace.root, *refused, *more, code=1)["error"]
+        assert "preset" in said
 
 
 def test_a_run_keeps_the_settings_that_were_given_in_all_three_ways(trained, tmp_path):

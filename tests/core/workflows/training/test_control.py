@@ -9,12 +9,14 @@ import pytest
 from typer.testing import CliRunner
 
 from core.cli.app import app
+from core.cli.session import Session
+from core.cli.training.trained import answer_training
 from core.domain.configs.augment import AugmentConfig
 from core.domain.configs.choices import DetailChoice, Recipe
 from core.domain.configs.train import TrainConfig, recipe_defaults
 from core.domain.datasets import Orientation
 from core.domain.jobs import JobKind, JobStatus, device_lane
-from core.domain.training import CheckpointKind, RunState
+from core.domain.training import CheckpointKind, EpochMetrics, RunState
 from core.errors import ConfigError, TrainingError
 from core.inference.heads import Head, HiddenLayer
 from core.models.bundle import read_card, read_tensors, write_bundle
@@ -22,7 +24,7 @@ from core.models.kept_epochs import KeptEpochs
 from core.store import jobs, runs
 from core.store.database import connect, transaction
 from core.worker.launcher import lane_lock
-from core.workflows.data import datasets
+from core.workflows.data import datasets, edits
 from core.workflows.training import control
 from core.workflows.training import runs as run_actions
 from core.workflows.use import models
@@ -117,6 +119,71 @@ def test_the_command_of_a_run_names_every_setting_that_is_not_usual(trained):
     assert "penalty" not in given
     assert given["image_size_px"] == str(run.preprocess.image_size_px)
     assert words[words.index("--split") + 1] == trained.split.name
+    # Flips that were turned on by hand were left out: the command trained without them.
+    flips = {"flip_horizontal": "yes", "rotate_quarter": "no"}
+    assert flips.items() <= given.items()
+    assert control.repeating_notes(trained.workspace, run) == []
+
+
+def _repeated(workspace, run_id):
+    """Weights of a run and of its repetition by its command; what it says beside the command."""
+    code, shown = _touchstone(workspace, "runs", "show", run_id)
+    assert code == 0
+    code, again = _touchstone(workspace, *shlex.split(shown["command"])[1:])
+    assert code == 0, again
+    _, repeated = _touchstone(workspace, "runs", "show", again["run_id"])
+    return [each["computed_on"]["weights_sha256"] for each in (shown, repeated)]
+
+
+def test_the_command_of_a_run_with_flips_by_hand_gives_the_same_weights(trained, tmp_path):
+    workspace = copy_of(trained.workspace, tmp_path / "copy")
+    by_hand = ["--flip-horizontal", "--augment-probability", "1", "--learning-rate", "0.01"]
+    small = ["--device", "cpu", "--image-size", "32", "--epochs", "1", "--no-start-from-head"]
+    recipe = ["--recipe", "full", "--no-training-measure", "--no-checkpoint-ends"]
+    code, made = _touchstone(workspace, "train", "Marks", *recipe, *small, *by_hand)
+    assert code == 0, made
+    first, second = _repeated(workspace, made["run_id"])
+    assert first == second
+
+
+def test_the_command_of_a_quick_run_repeats_it_after_another_answer_about_the_dataset(
+    trained, tmp_path
+):
+    # A run that compared two levels was repeated with three, and could become another model.
+    workspace, name = copy_of(trained.workspace, tmp_path / "copy"), trained.dataset.name
+    train = replace(trained.run.run.train, detail=DetailChoice.AUTO)
+    with connect(workspace) as db, transaction(db):
+        run = replace(trained.run.run, train=train)
+        runs.insert_run(db, replace(run, id="run-auto", name="auto"))
+    assert "detail=" not in control.command_of(workspace, run)
+    datasets.save_orientation(workspace, run.dataset_id, Orientation(rotate_quarter=True))
+    assert "detail=whole" in control.command_of(workspace, run)
+    full = replace(recipe_defaults(Recipe.FULL, train.network), detail=DetailChoice.AUTO)
+    (note,) = control.repeating_notes(workspace, replace(run, train=full))
+    assert "levels of auto, a new one compares those of auto_turned" in note
+    assert control.repeating_notes(workspace, run) == []
+    # A run of an earlier version of the dataset was repeated on the images of today.
+    (sample,), _ = datasets.samples(workspace, run.dataset_id, limit=1)
+    edits.exclude(workspace, run.dataset_id, [sample.id])
+    (note,) = control.repeating_notes(workspace, run)
+    assert "The run had version 1 of the dataset, today's is 2." in note
+    assert f"touchstone versions {name} --go-back 1" in note
+
+
+def test_the_state_before_the_first_step_is_no_epoch(trained, tmp_path, capsys):
+    # `train --json` counted it: 3 epochs of 2.
+    workspace, run_id = copy_of(trained.workspace, tmp_path / "copy"), trained.run.run.id
+    with connect(workspace) as db:
+        job_id = jobs.enqueue(db, JobKind.TRAIN, run_id, {}, now=1.0)
+        jobs.claim(db, "training", owner="me", now=2.0)
+        line = EpochMetrics(-1, float("nan"), 0.4, 0.8, 0.7, 0.1, 1.0, is_best=True)
+        lines = [line, *(replace(line, epoch=i, train_loss=0.5) for i in range(2))]
+        assert runs.save_epochs(db, run_id, lines, job_id=job_id, owner="me")
+        made = {"model_id": trained.model.id}
+        jobs.finish(db, job_id, JobStatus.COMPLETED, owner="me", now=3.0, result=made)
+        job = jobs.latest_job(db, run_id)
+    answer_training(Session(workspace, as_json=True), run_id, job)
+    assert json.loads(capsys.readouterr().out)["epochs"] == 2
 
 
 def test_a_model_of_a_kept_epoch_is_queued_and_the_run_stays_what_it_was(waiting, trained):

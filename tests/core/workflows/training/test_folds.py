@@ -1,5 +1,11 @@
 """Reading the folds of one split together."""
 
+import os
+import signal
+import subprocess
+import sys
+import time
+
 import pytest
 
 from core.domain.configs.augment import AugmentConfig
@@ -7,6 +13,8 @@ from core.domain.configs.preprocess import PreprocessConfig
 from core.domain.configs.train import TrainConfig
 from core.domain.jobs import Job, JobKind, JobStatus
 from core.domain.training import TrainingRun
+from core.worker.launcher import lane_lock
+from core.workflows import jobs
 from core.workflows.data import splits
 from core.workflows.training import runs
 from core.workflows.training.folds import FoldGroup, Spread, cross_validation, group_runs
@@ -72,3 +80,35 @@ def test_the_deviation_is_that_of_a_sample():
 
 def test_one_fold_is_no_cross_validation(trained):
     assert cross_validation(trained.workspace, FoldGroup("a", 2, (trained.run,))) is None
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows sends no SIGINT to one process")
+def test_ctrl_c_during_all_folds_names_those_that_go_on(workspace):
+    # One fold was paused, and the others trained on without a word.
+    dataset = make_parts(workspace)
+    splits.create_split(workspace, dataset.id, folds=3, fractions=(0, 0, 0.2))
+    options = ("--recipe", "quick", "--device", "cpu", "--name", "CV")
+    with lane_lock(workspace, JobKind.TRAIN.lane).acquire():  # so that none of them starts
+        program = subprocess.Popen(
+            [sys.executable, "-m", "core.cli", "train", dataset.name, "--all-folds", *options],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "TOUCHSTONE_WORKSPACE": str(workspace.root)},
+            # Why: what a shell starts in the background ignores Ctrl+C, and so would this program.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        )
+        assert program.stderr is not None
+        shown = iter(program.stderr.readline, "")
+        assert any("CV fold 1 of 3" in line for line in shown)  # the first one is waited for
+        time.sleep(1.0)
+        program.send_signal(signal.SIGINT)
+        said = program.stderr.read()
+        assert program.wait(timeout=60) == 130
+        for fold in (2, 3):
+            assert f"touchstone runs stop 'CV fold {fold} of 3'" in said
+            view = runs.find_run(workspace, f"CV fold {fold} of 3")
+            assert view.status is JobStatus.QUEUED
+            jobs.stop(workspace, view.job.id)
+    assert "stop 'CV fold 1 of 3'" not in said
+    assert runs.find_run(workspace, "CV fold 1 of 3").status is JobStatus.PAUSED
