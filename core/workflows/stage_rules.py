@@ -211,7 +211,7 @@ def best_of(facts: StageFacts) -> ModelFacts | None:
 def _worth(facts: StageFacts, model: ModelFacts) -> tuple[bool, bool, bool, float, float, float]:
     tested = model.seal is not None or model.verdict is not None
     score = model.val_macro_f1 if model.val_macro_f1 is not None else -1.0
-    moment = _sealed_at(model) or _failed_at(model)
+    moment = _voided_at(model) or _sealed_at(model) or _failed_at(model)
     is_fresh = _is_worn(facts, model) is None
     return is_fresh, not model.is_fold, tested, moment, score, model.created_at
 
@@ -220,10 +220,19 @@ def _sealed_at(model: ModelFacts) -> float:
     return model.seal.sealed_at if model.seal else 0.0
 
 
+def _voided_at(model: ModelFacts) -> float:
+    """When the result of a sealed test became invalid; else 0."""
+    seal = model.seal
+    if seal is None or not seal.is_opened or not seal.changes:
+        return 0.0
+    return seal.voided_at or seal.sealed_at
+
+
 def _failed_at(model: ModelFacts) -> float:
-    """When a model was seen to fail, or the test was made whose result is invalid; else 0."""
-    if model.seal and model.seal.is_opened and model.seal.changes:
-        return model.seal.sealed_at
+    """When a model was seen to fail, or its result became invalid; else 0."""
+    if voided_at := _voided_at(model):
+        # Why not when it was sealed: models that were there before do not come after that.
+        return voided_at
     return model.verdict.read_at if model.verdict and not model.verdict.passed else 0.0
 
 
@@ -265,6 +274,7 @@ def _signed(facts: StageFacts) -> _Judged:
         model_name=model.name,
         missed=missed if reason is StageReason.CRITERIA_MISSED else (),
         changes=model.seal.changes if model.seal else (),
+        count=model.seal.images if model.seal else 0,
         obstacle=facts.obstacle,
     )
     # Why: whoever sealed a test must not be led to something that makes the seal void.

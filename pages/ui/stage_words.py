@@ -237,7 +237,9 @@ def _trained(state: StageState) -> str:
 
 
 def _signed_off(state: StageState) -> str:
-    name, changed = state.model_name, _changed(state.changes)
+    name, changed = state.model_name, _changed(state)
+    is_edited = {SealChange.TEST_IMAGES, SealChange.CLASSES} & set(state.changes)
+    way_back = " Undo in History restores it." if is_edited else ""
     return {
         StageReason.NEEDS_MODEL: "Needs a trained model.",
         StageReason.NO_THRESHOLD: f"“{name}” has no reject threshold yet.",
@@ -246,10 +248,10 @@ def _signed_off(state: StageState) -> str:
         StageReason.TEST_BLOCKED: obstacle_in_words(state.obstacle)[0] if state.obstacle else "",
         StageReason.READY_TO_SEAL: f"The test of “{name}” is not sealed yet.",
         StageReason.SEALED: f"The test of “{name}” is sealed and not opened.",
-        StageReason.SEAL_VOID: f"The seal is void: {changed} changed since.",
+        StageReason.SEAL_VOID: f"The seal of “{name}” is void: {changed} changed.{way_back}",
         StageReason.OPENED_WITHOUT_SEAL: "The test results were viewed without a seal.",
         StageReason.OPENED: "The test was opened; nobody has read the verdict.",
-        StageReason.INVALIDATED: f"No longer valid: {changed} changed since the test.",
+        StageReason.INVALIDATED: f"The sign-off of “{name}” is void: {changed} changed.{way_back}",
         StageReason.CRITERIA_MISSED: f"“{name}” did not pass: {missed_in_words(state.missed)}.",
         StageReason.MET_WITHOUT_SEAL: f"“{name}” meets the criteria, without a sealed test.",
         StageReason.SIGNED_OFF: f"“{name}” passed its sealed test.",
@@ -274,8 +276,11 @@ def _missed(item: MissedCriterion) -> str:
     return f"{words}{of} not proven{parts}"
 
 
-def _changed(changes: tuple[SealChange, ...]) -> str:
-    return joined([CHANGE_WORDS[change] for change in changes])
+def _changed(state: StageState) -> str:
+    words = dict(CHANGE_WORDS)
+    if state.count:
+        words[SealChange.TEST_IMAGES] = count(state.count, "test image")
+    return joined([words[change] for change in state.changes])
 
 
 def link_of(step: NextStep) -> StepLink:

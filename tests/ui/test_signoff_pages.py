@@ -30,6 +30,7 @@ from core.workspace import Workspace
 from tests.made import NAMES, Made, add_model, make_dataset
 from tests.ui.conftest import OpenPage
 from tests.ui.shown_tables import tables
+from tests.ui.test_data_pages import open_tab
 
 
 @pytest.fixture
@@ -219,6 +220,10 @@ def test_what_is_sealed_is_said_once_and_its_editor_is_closed(
     assert REVIEWS_NOT_LIMITED not in _said(app)
     (editor,) = [item for item in app.expander if item.label == "Edit release criteria"]
     assert not editor.proto.expanded
+    # Whose seal a change takes was said of the open model at most, and of no other.
+    assert "Other criteria void the sealed test of 'first'" in _said(app)
+    classes = open_tab(open_page("data/datasets.py", workspace), "Classes")
+    assert "A change of verdicts or classes voids the sealed test of 'first'" in _said(classes)
     sealing.open_test(workspace, "first", "release 1")
     app.run()
     assert REVIEWS_NOT_LIMITED not in _said(app)

@@ -40,11 +40,17 @@ class RunFacts:
 
 @dataclass(frozen=True)
 class SealFacts:
-    """The seal of a test set; `changes` since it was made."""
+    """The seal of a test set; `changes` since it was made.
+
+    `voided_at` is when the last of these was made, `images` counts the test images that edits
+    changed; both 0 without changes.
+    """
 
     sealed_at: float
     is_opened: bool = False
     changes: tuple[SealChange, ...] = ()
+    voided_at: float = 0.0
+    images: int = 0
 
 
 @dataclass(frozen=True)

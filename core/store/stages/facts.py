@@ -180,6 +180,29 @@ def in_test(db: Database, split_id: str, sample_ids: list[int]) -> set[int]:
     return {row["sample_id"] for row in rows}
 
 
+def last_test_edit(db: Database, dataset_id: str, split_id: str) -> float:
+    """When a version last changed test images of a split; 0 if none did."""
+    rows = db.conn.execute(
+        "SELECT coalesce(max(v.created_at), 0) FROM dataset_versions v WHERE v.dataset_id = ?1"
+        " AND v.number IN (SELECT c.version FROM sample_changes c JOIN split_members m"
+        " ON m.sample_id = c.sample_id AND m.split_id = ?2 AND m.subset = 'test'"
+        " WHERE c.dataset_id = ?1)",
+        [dataset_id, split_id],
+    )
+    return float(rows.fetchone()[0])
+
+
+def rules_set_at(db: Database, dataset_id: str, model_id: str) -> tuple[float, float]:
+    """When the criteria of a dataset and the threshold of a model were saved; 0 where none is."""
+    rows = db.conn.execute(
+        "SELECT coalesce((SELECT created_at FROM criteria WHERE dataset_id = ?), 0),"
+        " coalesce((SELECT created_at FROM operating_points WHERE model_id = ?), 0)",
+        [dataset_id, model_id],
+    )
+    criteria_at, rule_at = rows.fetchone()
+    return float(criteria_at), float(rule_at)
+
+
 def _leaks(certificate: str | None) -> bool:
     if certificate is None:
         return False

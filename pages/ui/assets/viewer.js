@@ -758,7 +758,7 @@ function createViewer(mounted) {
         const answer = await post(`/datasets/${encodeURIComponent(dataset)}/edits`,
           { edits: [edit], shown: near })
         if (answer.error || answer.failed) return say(answer.error ?? answer.messages.join(' · '), true)
-        say(answer.messages.join(' · '))
+        say(answer.messages.join(' · '), answer.voided)
         if (edit.action === 'undo') undoable.pop()
         else undoable.push(about.key)
         edited = { dataset, versions: [...(edited?.versions ?? []), answer.version] }

@@ -46,6 +46,9 @@ TRAINED = replace(SPLITTED, models=(MODEL,))
 READY = replace(MODEL, has_rule=True)
 SEALED = replace(READY, seal=SealFacts(20.0))
 OPENED = replace(READY, is_viewed=True, seal=SealFacts(20.0, is_opened=True))
+VOID = replace(
+    OPENED, seal=SealFacts(20.0, True, (SealChange.TEST_IMAGES,), voided_at=50.0, images=1)
+)
 PASSED = ReadVerdict("m", (), "", "", 30.0)
 ESCAPES = MissedCriterion(MissedKind.ESCAPE)
 UNPROVEN = MissedCriterion(MissedKind.ESCAPE, only_unproven=True, parts_needed=300)
@@ -285,6 +288,23 @@ TABLE = {
         "ddddc",
         StageReason.INVALIDATED,
         StepAction.SEE_CHANGES,
+    ),
+    # Home dropped to the stage of a model that had been there all along, and did not say why.
+    "invalid since, with another model that was there before": (
+        replace(
+            TRAINED, has_criteria=True, models=(replace(READY, id="next", created_at=40.0), VOID)
+        ),
+        "ddddc",
+        StageReason.INVALIDATED,
+        StepAction.SEE_CHANGES,
+    ),
+    "invalid since, and another model was trained after that": (
+        replace(
+            TRAINED, has_criteria=True, models=(replace(READY, id="next", created_at=60.0), VOID)
+        ),
+        "ddddc",
+        StageReason.READY_TO_SEAL,
+        StepAction.SEAL_TEST,
     ),
     "failed": (
         _with(replace(OPENED, verdict=FAILED)),
