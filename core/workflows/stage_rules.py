@@ -123,7 +123,12 @@ def _split(facts: StageFacts) -> _Judged:
         return _Judged(StageState(Stage.SPLIT, StageStatus.DONE, ready, split_id=split.id))
     without = reason is StageReason.NO_VALIDATION
     state = StageState(
-        Stage.SPLIT, StageStatus.OPEN, reason, count=split.unsplit, split_id=split.id
+        Stage.SPLIT,
+        StageStatus.OPEN,
+        reason,
+        count=split.unsplit,
+        split_id=split.id,
+        leaks=split.leaks,
     )
     return _Judged(state, StepAction.MAKE_VALIDATION if without else StepAction.MAKE_SPLIT)
 

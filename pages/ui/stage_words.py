@@ -18,6 +18,7 @@ from core.domain.stages.states import (
     StepAction,
 )
 from core.words import count, joined
+from core.workflows.data.split_words import leaks_in_words
 from core.workflows.signoff.obstacles import obstacle_in_words
 from pages.ui.places import Place, to_verdicts
 from pages.ui.text import BadgeColour
@@ -143,6 +144,9 @@ CHANGE_WORDS = {
     SealChange.CLASSES: "the classes",
 }
 
+# Why: beside a split that will not do, the page would open that one.
+_NEW_SPLIT = {"view": "new"}
+
 
 @dataclass(frozen=True)
 class StepLink:
@@ -211,7 +215,7 @@ def _split(state: StageState) -> str:
     return {
         StageReason.NO_SPLIT: "Nothing says yet which images train and which test.",
         StageReason.NO_VALIDATION: "The split has no validation images to choose settings with.",
-        StageReason.SPLIT_LEAKS: "The split leaks: results would look better than they are.",
+        StageReason.SPLIT_LEAKS: f"The split leaks: {leaks_in_words(state.leaks)}.",
         StageReason.IMAGES_NOT_SPLIT: f"{count(state.count, 'image')} came after the split.",
         StageReason.CLASSES_CHANGED: "Classes were added or merged after the split.",
         StageReason.SPLIT_READY: "Split into training, validation and test.",
@@ -297,11 +301,11 @@ def link_of(step: NextStep) -> StepLink:
         case StepAction.REVIEW_FINDINGS:
             return StepLink("Review the findings", Place.QUALITY, dataset)
         case StepAction.MAKE_SPLIT:
-            return StepLink("Split the images", Place.SPLIT, dataset)
+            return StepLink("Split the images", Place.SPLIT, dataset | _NEW_SPLIT)
         case StepAction.MAKE_VALIDATION:
             return StepLink("Make validation images", Place.SPLIT, split)
         case StepAction.MAKE_TEST:
-            return StepLink("Make another split", Place.SPLIT, dataset)
+            return StepLink("Make another split", Place.SPLIT, dataset | _NEW_SPLIT)
         case StepAction.TRAIN:
             return StepLink("Train a model", Place.TRAIN, split)
         case StepAction.WATCH_RUN:

@@ -1,9 +1,10 @@
 """What the stages of a dataset are decided by: stored facts, nothing computed from images."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from core.domain.jobs import JobStatus
 from core.domain.signoff import Obstacle
+from core.domain.splits import Leaks
 from core.domain.stages.states import ReadVerdict, SealChange
 
 
@@ -18,7 +19,10 @@ class CheckFacts:
 
 @dataclass(frozen=True)
 class SplitFacts:
-    """A split; `unsplit` images came after it, classes were added or merged after it."""
+    """A split; `unsplit` images came after it, classes were added or merged after it.
+
+    `leaks` says what it shares where it `is_leaking`.
+    """
 
     id: str
     created_at: float
@@ -27,6 +31,7 @@ class SplitFacts:
     is_leaking: bool = False
     unsplit: int = 0
     classes_changed: bool = False
+    leaks: Leaks = field(default_factory=Leaks)
 
 
 @dataclass(frozen=True)

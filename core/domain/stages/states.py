@@ -4,10 +4,11 @@ Values only: what is said about a reason or a step is made where it is shown.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from core.domain.signoff import Obstacle
+from core.domain.splits import Leaks
 
 
 class Stage(StrEnum):
@@ -181,6 +182,7 @@ class StageState:
     missed: tuple[MissedCriterion, ...] = ()
     changes: tuple[SealChange, ...] = ()
     obstacle: Obstacle | None = None
+    leaks: Leaks = field(default_factory=Leaks)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from sqlite_utils import Database
 from core.domain.datasets import Dataset
 from core.domain.findings import Severity
 from core.domain.jobs import JobStatus
+from core.domain.splits import CountedGroups, Leaks
 from core.domain.stages.facts import CheckFacts, RunFacts, SplitFacts
 
 
@@ -60,14 +61,16 @@ def splits(db: Database, dataset_id: str | None) -> dict[str, list[SplitFacts]]:
     )
     found: dict[str, list[SplitFacts]] = {}
     for row in rows:
+        leaks = _leaks(row["certificate"])
         facts = SplitFacts(
             id=row["id"],
             created_at=row["created_at"],
             has_validation=bool(row["folds"] or row["validation"] > 0),
             has_test=row["test"] > 0,
-            is_leaking=_leaks(row["certificate"]),
+            is_leaking=bool(leaks.groups or leaks.files or leaks.pairs),
             unsplit=int(row["unsplit"]),
             classes_changed=bool(row["changed"]),
+            leaks=leaks,
         )
         found.setdefault(row["dataset_id"], []).append(facts)
     return found
@@ -203,8 +206,11 @@ def rules_set_at(db: Database, dataset_id: str, model_id: str) -> tuple[float, f
     return float(criteria_at), float(rule_at)
 
 
-def _leaks(certificate: str | None) -> bool:
+def _leaks(certificate: str | None) -> Leaks:
+    """What a stored certificate counted; nothing where there is none."""
     if certificate is None:
-        return False
-    counted = json.loads(certificate)
-    return any(counted[key] for key in ("groups_across", "exact_across", "near_across"))
+        return Leaks()
+    stored = json.loads(certificate)
+    groups, files, pairs = (stored[f"{key}_across"] or 0 for key in ("groups", "exact", "near"))
+    counted = CountedGroups(stored.get("counted", CountedGroups.BOTH))
+    return Leaks(groups, files, pairs, counted)
