@@ -82,6 +82,18 @@ def test_the_most_special_id_decides_and_the_rest_is_the_last_or_newest(
     assert choice.problem is None
 
 
+def test_without_a_choice_pages_before_the_training_open_a_split_that_no_model_has_used() -> None:
+    # A new tab opened the split of the newest model, which leaked, though a clean one was made.
+    def opened(asked: dict[Level, str], last: dict[Level, str]) -> tuple[str | None, bool]:
+        choice = resolve(ALL, asked, last, newest_split=True)
+        return choice.split.id if choice.split else None, Level.SPLIT in choice.link
+
+    assert opened({}, {}) == ("B2", False)  # so that Results still open the newest model
+    assert opened({}, {Level.DATASET: "B", Level.SPLIT: "B1"}) == ("B1", True)
+    assert opened({Level.MODEL: "b1"}, {}) == ("B1", True)
+    assert opened({Level.DATASET: "A"}, {}) == ("A1", True)  # its models are newer than its splits
+
+
 @pytest.mark.parametrize(
     ("asked", "kind", "level"),
     [
