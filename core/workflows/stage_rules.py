@@ -263,9 +263,13 @@ def standing_of(model: ModelFacts) -> ModelStanding:
 
 def _signed(facts: StageFacts) -> _Judged:
     model = best_of(facts)
-    if model is None or (_is_worn(facts, model) and not _is_signed_off(model)):
-        needs = StageState(Stage.SIGNED_OFF, StageStatus.BLOCKED, StageReason.NEEDS_MODEL)
-        return _Judged(needs)
+    worn = _is_worn(facts, model) if model else None
+    if model is None or (worn and not _is_signed_off(model)):
+        reason = StageReason.NEEDS_MODEL
+        if worn:
+            is_leak = worn is StageReason.MODEL_LEAKS
+            reason = StageReason.NEEDS_CLEAN_MODEL if is_leak else StageReason.NEEDS_NEW_MODEL
+        return _Judged(StageState(Stage.SIGNED_OFF, StageStatus.BLOCKED, reason))
     reason, action = _release_of(facts, model)
     signed, blocked = reason is StageReason.SIGNED_OFF, reason is StageReason.TEST_BLOCKED
     status = StageStatus.BLOCKED if blocked else StageStatus.OPEN

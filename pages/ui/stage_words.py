@@ -246,6 +246,8 @@ def _signed_off(state: StageState) -> str:
     way_back = " Undo in History restores it." if is_edited else ""
     return {
         StageReason.NEEDS_MODEL: "Needs a trained model.",
+        StageReason.NEEDS_CLEAN_MODEL: "Needs a model from a split without leaks.",
+        StageReason.NEEDS_NEW_MODEL: "Needs a model of today's classes.",
         StageReason.NO_THRESHOLD: f"“{name}” has no reject threshold yet.",
         StageReason.NO_CRITERIA: "Nothing says yet what a model must reach.",
         StageReason.NO_TEST_IMAGES: "The split has no test images to prove anything on.",

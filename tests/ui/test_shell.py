@@ -407,6 +407,9 @@ def test_steps_say_what_is_done_what_is_next_and_what_is_missing(
     words = " ".join(link.value.replace("\\", "") for link in app.get("page_link"))
     assert "Import:gray[, done. The images are here.]" in words
     assert "Split:gray[, done." in words
+    app = open_page(Place.EVALUATE, trained.workspace)
+    words = " ".join(link.value.replace("\\", "") for link in app.get("page_link"))
+    assert "Compare:gray[, blocked. Needs two models.]" in words  # it was open, and said so inside
     app = open_page(Place.EVALUATE, workspace)
     words = " ".join(link.value.replace("\\", "") for link in app.get("page_link"))
     assert "Threshold:gray[, blocked. Needs a trained model.]" in words

@@ -65,6 +65,8 @@ class StageReason(StrEnum):
     MODEL_READY = "model_ready"
     # signed off
     NEEDS_MODEL = "needs_model"
+    NEEDS_CLEAN_MODEL = "needs_clean_model"  # those there are come from splits that leak
+    NEEDS_NEW_MODEL = "needs_new_model"  # those there are know other classes
     NO_THRESHOLD = "no_threshold"
     NO_CRITERIA = "no_criteria"
     NO_TEST_IMAGES = "no_test_images"

@@ -359,6 +359,8 @@ def test_stages_and_the_next_step_follow_from_the_facts(case):
         assert stage_words.reason_in_words(state).endswith(".")
     assert stage_words.link_of(given.next_step).query
     best, signing = best_of(facts), given.states[Stage.SIGNED_OFF].reason
+    # Sign-off said "Needs a trained model" beside a model of a split that leaks.
+    assert (signing is StageReason.NEEDS_MODEL) is (best is None)
     if best is not None and (standing := STANDINGS.get(signing)):
         assert standing_of(best) is standing
 
