@@ -213,12 +213,22 @@ def best_of(facts: StageFacts) -> ModelFacts | None:
     return max(newer or facts.models, key=lambda m: _worth(facts, m), default=None)
 
 
-def _worth(facts: StageFacts, model: ModelFacts) -> tuple[bool, bool, bool, float, float, float]:
+def _worth(
+    facts: StageFacts, model: ModelFacts
+) -> tuple[bool, bool, bool, float, float, int, float]:
     tested = model.seal is not None or model.verdict is not None
     score = model.val_macro_f1 if model.val_macro_f1 is not None else -1.0
     moment = _voided_at(model) or _sealed_at(model) or _failed_at(model)
     is_fresh = _is_worn(facts, model) is None
-    return is_fresh, not model.is_fold, tested, moment, score, model.created_at
+    effort = effort_for(model)
+    return is_fresh, not model.is_fold, tested, moment, score, effort, model.created_at
+
+
+def effort_for(model: ModelFacts) -> int:
+    """How far people went with a model: what decides between equally good ones."""
+    if model.is_released:
+        return 3
+    return 2 if model.seal is not None else int(model.has_rule)
 
 
 def _sealed_at(model: ModelFacts) -> float:

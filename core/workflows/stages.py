@@ -238,6 +238,7 @@ def _model(
         val_macro_f1=model.val_macro_f1,
         has_rule=rule is not None,
         is_viewed=model.is_viewed,
+        is_released=model.is_released,
         seal=_seal(db, dataset, model, seal, criteria) if seal else None,
         verdict=verdict if is_of_today else None,
     )

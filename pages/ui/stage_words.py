@@ -269,17 +269,27 @@ def missed_in_words(missed: tuple[MissedCriterion, ...]) -> str:
     return ", ".join(_missed(item) for item in missed)
 
 
+def misses_in_words(missed: tuple[MissedCriterion, ...]) -> str:
+    """What follows the name of a model: `misses the limit for escapes`, `has recall not proven`."""
+    failed = [_named(item) for item in missed if not (item.only_unproven or item.no_data)]
+    others = tuple(item for item in missed if item.only_unproven or item.no_data)
+    limits = "limit" if len(failed) == 1 else "limits"
+    says = [f"misses the {limits} for {joined(failed)}"] if failed else []
+    return ", ".join([*says, *([f"has {missed_in_words(others)}"] if others else [])])
+
+
+def _named(item: MissedCriterion) -> str:
+    return MISSED_WORDS[item.kind] + (f" of {item.class_name}" if item.class_name else "")
+
+
 def _missed(item: MissedCriterion) -> str:
-    words = MISSED_WORDS[item.kind]
-    if item.kind is MissedKind.NOTHING_CHECKED:
-        return words
-    of = f" of {item.class_name}" if item.class_name else ""
+    words = _named(item)
     if item.no_data:
-        return f"{words}{of} without data"
+        return f"{words} without data"
     if not item.only_unproven:
-        return f"{words}{of}"
+        return words
     parts = f" ({count(item.parts_needed, 'part')} needed)" if item.parts_needed else ""
-    return f"{words}{of} not proven{parts}"
+    return f"{words} not proven{parts}"
 
 
 def _changed(state: StageState) -> str:

@@ -73,6 +73,7 @@ class ModelFacts:
         val_macro_f1: in [0, 1], on the validation images.
         has_rule: whether a threshold was saved.
         is_viewed: whether its test results were viewed.
+        is_released: whether it is the one in use.
         seal: of its test set.
         verdict: as last read, if it was read with the criteria and the threshold of today.
     """
@@ -87,6 +88,7 @@ class ModelFacts:
     val_macro_f1: float | None = None
     has_rule: bool = False
     is_viewed: bool = False
+    is_released: bool = False
     seal: SealFacts | None = None
     verdict: ReadVerdict | None = None
 

@@ -125,6 +125,7 @@ class StoredModel:
     operating_point: str | None
     is_viewed: bool
     is_sealed: bool
+    is_released: bool
 
 
 def models(db: Database, dataset_id: str | None) -> list[StoredModel]:
@@ -133,6 +134,7 @@ def models(db: Database, dataset_id: str | None) -> list[StoredModel]:
         "SELECT m.id, m.name, m.dataset_id, coalesce(m.split_id, '') AS split_id, m.created_at,"
         " m.fold IS NOT NULL AS is_fold, m.is_detector,"
         " json_array_length(m.class_names) AS classes, m.val_macro_f1,"
+        " m.stage = 'released' AS is_released,"
         " p.settings AS operating_point, e.model_id IS NOT NULL AS is_sealed,"
         " EXISTS (SELECT 1 FROM openings o WHERE o.split_id = m.split_id AND o.model_id = m.id)"
         " AS is_viewed FROM models m LEFT JOIN operating_points p ON p.model_id = m.id"

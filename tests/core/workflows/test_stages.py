@@ -481,3 +481,24 @@ def test_the_model_that_passed_its_test_is_shown_before_better_ones_on_validatio
     failed = replace(OPENED, id="failed", val_macro_f1=0.99, verdict=FAILED)
     facts = replace(TRAINED, models=(failed, MODEL, passed), has_criteria=True)
     assert [model.id for model in board._worth_showing(facts)] == ["passed", "m", "failed"]
+
+
+def test_between_equally_good_models_the_one_that_people_chose_is_shown():
+    # The trophy went to the newest of several with the same macro F1.
+    newest = replace(MODEL, id="newest", created_at=40.0)
+    ruled, released = replace(READY, id="ruled"), replace(MODEL, id="used", is_released=True)
+    sealed = replace(SEALED, id="sealed")
+    facts = replace(TRAINED, models=(newest, ruled, sealed, released), has_criteria=True)
+    shown = [model.id for model in board._worth_showing(facts)]
+    assert shown == ["used", "sealed", "ruled", "newest"]
+    assert best_of(replace(facts, models=(newest, ruled))).id == "ruled"
+
+
+def test_what_a_model_misses_on_validation_is_a_sentence():
+    # It read "full epoch 0 · on validation: escapes".
+    assert stage_words.misses_in_words((ESCAPES,)) == "misses the limit for escapes"
+    recall = replace(ESCAPES, kind=MissedKind.RECALL, class_name="crack")
+    assert stage_words.misses_in_words((ESCAPES, recall, UNPROVEN)) == (
+        "misses the limits for escapes and recall of crack, "
+        "has escapes not proven (300 parts needed)"
+    )
