@@ -201,8 +201,9 @@ def _is_worn(facts: StageFacts, model: ModelFacts) -> StageReason | None:
 def best_of(facts: StageFacts) -> ModelFacts | None:
     """The model that the next steps are about; None if there is none.
 
-    One that is signed off; else one whose test was sealed or viewed, unless it failed or became
-    invalid and others came after that; else the best on validation. Models of leaking splits and
+    One that is signed off; else one that lost its sign-off by a change, if none came after that;
+    else one whose test was sealed or viewed, unless it failed or became invalid and others came
+    after that; else the best on validation. Models of leaking splits and
     of other classes come last, and those of single folds before them.
     """
     signed = [m for m in facts.models if _is_signed_off(m)]
@@ -210,6 +211,9 @@ def best_of(facts: StageFacts) -> ModelFacts | None:
         return signed[0]
     failed_at = max((_failed_at(m) for m in facts.models), default=0.0)
     newer = [m for m in facts.models if max(m.created_at, _sealed_at(m)) > failed_at]
+    lost = [m for m in facts.models if _lost_sign_off(m)]
+    if lost and not newer:
+        return max(lost, key=_voided_at)
     return max(newer or facts.models, key=lambda m: _worth(facts, m), default=None)
 
 
@@ -251,6 +255,11 @@ def _failed_at(model: ModelFacts) -> float:
     return model.verdict.read_at if model.verdict and not model.verdict.passed else 0.0
 
 
+def _lost_sign_off(model: ModelFacts) -> bool:
+    """Whether a change made the passed test of a model invalid."""
+    return bool(_voided_at(model)) and model.verdict is not None and model.verdict.passed
+
+
 def _is_signed_off(model: ModelFacts) -> bool:
     return standing_of(model) is ModelStanding.PASSED
 
@@ -274,7 +283,8 @@ def standing_of(model: ModelFacts) -> ModelStanding:
 def _signed(facts: StageFacts) -> _Judged:
     model = best_of(facts)
     worn = _is_worn(facts, model) if model else None
-    if model is None or (worn and not _is_signed_off(model)):
+    is_lost = model is not None and _lost_sign_off(model)
+    if model is None or (worn and not _is_signed_off(model) and not is_lost):
         reason = StageReason.NEEDS_MODEL
         if worn:
             is_leak = worn is StageReason.MODEL_LEAKS
@@ -298,7 +308,8 @@ def _signed(facts: StageFacts) -> _Judged:
     )
     # Why: whoever sealed a test must not be led to something that makes the seal void.
     waits = model.seal is not None and not model.seal.is_opened
-    return _Judged(state, action, is_urgent=signed or waits)
+    # Why: else Home would fall back to an earlier stage, and nobody would learn why.
+    return _Judged(state, action, is_urgent=signed or waits or is_lost)
 
 
 def _release_of(facts: StageFacts, model: ModelFacts) -> tuple[StageReason, StepAction]:

@@ -298,6 +298,13 @@ TABLE = {
         StageReason.INVALIDATED,
         StepAction.SEE_CHANGES,
     ),
+    # It said that the images must be split, though they had been when the model was signed off.
+    "invalid since, of a split that leaks": (
+        _with(replace(VOID, verdict=PASSED), splits=(replace(SPLIT, is_leaking=True),), check=None),
+        "doooc",
+        StageReason.INVALIDATED,
+        StepAction.SEE_CHANGES,
+    ),
     "invalid since, and another model was trained after that": (
         replace(
             TRAINED, has_criteria=True, models=(replace(READY, id="next", created_at=60.0), VOID)
