@@ -133,7 +133,9 @@ def certificate(leaks: LeakCertificate | None) -> None:
         )
         lines = [f"{what}: **not checked**" for what, n in unknown if n is None]
         if leaks.is_leaking:
-            lines.insert(0, f"**{leaks_in_words(leaks.leaks)}**, so results look too good")
+            lines.insert(
+                0, f"**{leaks_in_words(leaks.leaks)}**, so results look better than they are"
+            )
         else:
             lines.append("identical files in more than one subset: **0**")
         shown = st.error if leaks.is_leaking else st.warning

@@ -224,8 +224,16 @@ def test_what_is_sealed_is_said_once_and_its_editor_is_closed(
     assert "Other criteria void the sealed test of 'first'" in _said(app)
     classes = open_tab(open_page("data/datasets.py", workspace), "Classes")
     assert "A change of verdicts or classes voids the sealed test of 'first'" in _said(classes)
+    # The note of a correction, with its undo, names what it voided.
+    made_version = edits.exclude(workspace, "ds-1", [int(made.ids[Subset.TEST][0])])
+    judged_page = open_page("results/evaluate.py", workspace, model="model-first")
+    judged_page.session_state["my_edits"] = {("ds-1", made_version.number)}
+    judged_page.run()
+    assert "Void now**: the sealed test of 'first'." in _said(judged_page)
+    judged_page.button(key="undo").click().run()
+    assert "Void now" not in _said(judged_page)
     sealing.open_test(workspace, "first", "release 1")
-    app.run()
+    app = open_page("signoff/signoff.py", workspace)
     assert REVIEWS_NOT_LIMITED not in _said(app)
     assert not [item for item in app.markdown if "- false reject rate" in item.value]
     assert "False reject rate: 0% (0 of 12)" in _said(app)
