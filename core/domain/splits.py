@@ -150,6 +150,19 @@ class CountedGroups(StrEnum):
 
 
 @dataclass(frozen=True)
+class Leaks:
+    """What is in more than one subset.
+
+    Counts `groups` of the kind `counted`, sets of equal `files`, and `pairs` of look-alikes.
+    """
+
+    groups: int = 0
+    files: int = 0
+    pairs: int = 0
+    counted: CountedGroups = CountedGroups.BOTH
+
+
+@dataclass(frozen=True)
 class LeakCertificate:
     """How much leaks between the sides of a split; None: not checked.
 
@@ -178,6 +191,13 @@ class LeakCertificate:
     def is_leaking(self) -> bool:
         """Something leaks: results on this split are too good."""
         return bool(self.groups_across or self.exact_across or self.near_across)
+
+    @property
+    def leaks(self) -> Leaks:
+        """What leaks, as far as it was checked."""
+        return Leaks(
+            self.groups_across or 0, self.exact_across, self.near_across or 0, self.counted
+        )
 
 
 @dataclass(frozen=True)

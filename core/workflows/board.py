@@ -21,7 +21,7 @@ from core.store.stages import cards as rows
 from core.workflows.results.judging import judged_set
 from core.workflows.signoff.release import check_release
 from core.workflows.signoff.verdicts import missed_of
-from core.workflows.stage_rules import decide, standing_of
+from core.workflows.stage_rules import decide, effort_for, standing_of
 from core.workflows.stages import facts_of_all
 from core.workspace import Workspace
 
@@ -103,11 +103,12 @@ def entries(workspace: Workspace) -> list[BoardEntry]:
 def _worth_showing(facts: StageFacts) -> tuple[ModelFacts, ...]:
     """Models of today's classes and of splits that do not leak, best macro F1 first.
 
-    Those that passed their test come before them, those whose test failed or is void last.
+    Those that passed their test come before them, those whose test failed or is void last. Among
+    equally good ones, that with which people went furthest is first, else the newest.
     """
     leaking = {split.id for split in facts.splits if split.is_leaking}
     fresh = [m for m in facts.models if m.split_id not in leaking and not m.classes_changed]
-    return tuple(sorted(fresh, key=lambda m: (_rank_by_test(m), -_score(m))))
+    return tuple(sorted(fresh, key=lambda m: (_rank_by_test(m), -_score(m), -effort_for(m))))
 
 
 def _rank_by_test(model: ModelFacts) -> int:

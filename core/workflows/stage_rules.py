@@ -123,7 +123,12 @@ def _split(facts: StageFacts) -> _Judged:
         return _Judged(StageState(Stage.SPLIT, StageStatus.DONE, ready, split_id=split.id))
     without = reason is StageReason.NO_VALIDATION
     state = StageState(
-        Stage.SPLIT, StageStatus.OPEN, reason, count=split.unsplit, split_id=split.id
+        Stage.SPLIT,
+        StageStatus.OPEN,
+        reason,
+        count=split.unsplit,
+        split_id=split.id,
+        leaks=split.leaks,
     )
     return _Judged(state, StepAction.MAKE_VALIDATION if without else StepAction.MAKE_SPLIT)
 
@@ -196,8 +201,9 @@ def _is_worn(facts: StageFacts, model: ModelFacts) -> StageReason | None:
 def best_of(facts: StageFacts) -> ModelFacts | None:
     """The model that the next steps are about; None if there is none.
 
-    One that is signed off; else one whose test was sealed or viewed, unless it failed or became
-    invalid and others came after that; else the best on validation. Models of leaking splits and
+    One that is signed off; else one that lost its sign-off by a change, if none came after that;
+    else one whose test was sealed or viewed, unless it failed or became invalid and others came
+    after that; else the best on validation. Models of leaking splits and
     of other classes come last, and those of single folds before them.
     """
     signed = [m for m in facts.models if _is_signed_off(m)]
@@ -205,26 +211,53 @@ def best_of(facts: StageFacts) -> ModelFacts | None:
         return signed[0]
     failed_at = max((_failed_at(m) for m in facts.models), default=0.0)
     newer = [m for m in facts.models if max(m.created_at, _sealed_at(m)) > failed_at]
+    lost = [m for m in facts.models if _lost_sign_off(m)]
+    if lost and not newer:
+        return max(lost, key=_voided_at)
     return max(newer or facts.models, key=lambda m: _worth(facts, m), default=None)
 
 
-def _worth(facts: StageFacts, model: ModelFacts) -> tuple[bool, bool, bool, float, float, float]:
+def _worth(
+    facts: StageFacts, model: ModelFacts
+) -> tuple[bool, bool, bool, float, float, int, float]:
     tested = model.seal is not None or model.verdict is not None
     score = model.val_macro_f1 if model.val_macro_f1 is not None else -1.0
-    moment = _sealed_at(model) or _failed_at(model)
+    moment = _voided_at(model) or _sealed_at(model) or _failed_at(model)
     is_fresh = _is_worn(facts, model) is None
-    return is_fresh, not model.is_fold, tested, moment, score, model.created_at
+    effort = effort_for(model)
+    return is_fresh, not model.is_fold, tested, moment, score, effort, model.created_at
+
+
+def effort_for(model: ModelFacts) -> int:
+    """How far people went with a model: what decides between equally good ones."""
+    if model.is_released:
+        return 3
+    return 2 if model.seal is not None else int(model.has_rule)
 
 
 def _sealed_at(model: ModelFacts) -> float:
     return model.seal.sealed_at if model.seal else 0.0
 
 
+def _voided_at(model: ModelFacts) -> float:
+    """When the result of a sealed test became invalid; else 0."""
+    seal = model.seal
+    if seal is None or not seal.is_opened or not seal.changes:
+        return 0.0
+    return seal.voided_at or seal.sealed_at
+
+
 def _failed_at(model: ModelFacts) -> float:
-    """When a model was seen to fail, or the test was made whose result is invalid; else 0."""
-    if model.seal and model.seal.is_opened and model.seal.changes:
-        return model.seal.sealed_at
+    """When a model was seen to fail, or its result became invalid; else 0."""
+    if voided_at := _voided_at(model):
+        # Why not when it was sealed: models that were there before do not come after that.
+        return voided_at
     return model.verdict.read_at if model.verdict and not model.verdict.passed else 0.0
+
+
+def _lost_sign_off(model: ModelFacts) -> bool:
+    """Whether a change made the passed test of a model invalid."""
+    return bool(_voided_at(model)) and model.verdict is not None and model.verdict.passed
 
 
 def _is_signed_off(model: ModelFacts) -> bool:
@@ -249,9 +282,14 @@ def standing_of(model: ModelFacts) -> ModelStanding:
 
 def _signed(facts: StageFacts) -> _Judged:
     model = best_of(facts)
-    if model is None or (_is_worn(facts, model) and not _is_signed_off(model)):
-        needs = StageState(Stage.SIGNED_OFF, StageStatus.BLOCKED, StageReason.NEEDS_MODEL)
-        return _Judged(needs)
+    worn = _is_worn(facts, model) if model else None
+    is_lost = model is not None and _lost_sign_off(model)
+    if model is None or (worn and not _is_signed_off(model) and not is_lost):
+        reason = StageReason.NEEDS_MODEL
+        if worn:
+            is_leak = worn is StageReason.MODEL_LEAKS
+            reason = StageReason.NEEDS_CLEAN_MODEL if is_leak else StageReason.NEEDS_NEW_MODEL
+        return _Judged(StageState(Stage.SIGNED_OFF, StageStatus.BLOCKED, reason))
     reason, action = _release_of(facts, model)
     signed, blocked = reason is StageReason.SIGNED_OFF, reason is StageReason.TEST_BLOCKED
     status = StageStatus.BLOCKED if blocked else StageStatus.OPEN
@@ -265,11 +303,13 @@ def _signed(facts: StageFacts) -> _Judged:
         model_name=model.name,
         missed=missed if reason is StageReason.CRITERIA_MISSED else (),
         changes=model.seal.changes if model.seal else (),
+        count=model.seal.images if model.seal else 0,
         obstacle=facts.obstacle,
     )
     # Why: whoever sealed a test must not be led to something that makes the seal void.
     waits = model.seal is not None and not model.seal.is_opened
-    return _Judged(state, action, is_urgent=signed or waits)
+    # Why: else Home would fall back to an earlier stage, and nobody would learn why.
+    return _Judged(state, action, is_urgent=signed or waits or is_lost)
 
 
 def _release_of(facts: StageFacts, model: ModelFacts) -> tuple[StageReason, StepAction]:

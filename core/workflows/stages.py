@@ -61,6 +61,17 @@ def facts_of_all(workspace: Workspace) -> list[StageFacts]:
     return _read(workspace, every, None)
 
 
+def models_of(workspace: Workspace, dataset_id: str) -> list[ModelFacts]:
+    """The models of one dataset and how far their tests are, newest first.
+
+    Raises:
+        NotFoundError: if there is no such dataset.
+    """
+    with connect(workspace) as db:
+        dataset = datasets.find_dataset(db, dataset_id)
+        return _models(db, [dataset], dataset.id).get(dataset.id, [])
+
+
 def standings(workspace: Workspace) -> dict[str, ModelStanding]:
     """Model id -> how far its sign-off is."""
     with connect(workspace) as db:
@@ -227,6 +238,7 @@ def _model(
         val_macro_f1=model.val_macro_f1,
         has_rule=rule is not None,
         is_viewed=model.is_viewed,
+        is_released=model.is_released,
         seal=_seal(db, dataset, model, seal, criteria) if seal else None,
         verdict=verdict if is_of_today else None,
     )
@@ -235,25 +247,34 @@ def _model(
 def _seal(
     db: Database, dataset: Dataset, model: stages.StoredModel, seal: Seal, criteria: str | None
 ) -> SealFacts:
-    changes: list[SealChange] = []
+    criteria_at, rule_at = stages.rules_set_at(db, dataset.id, model.id)
+    changed_at: dict[SealChange, float] = {}
     if seal.split_id != model.split_id:
-        changes.append(SealChange.SPLIT)
+        changed_at[SealChange.SPLIT] = seal.created_at
     if not same_criteria(seal.criteria, criteria):
-        changes.append(SealChange.CRITERIA)
+        changed_at[SealChange.CRITERIA] = criteria_at
     if not same_rules(seal.operating_point, model.operating_point):
-        changes.append(SealChange.THRESHOLD)
+        changed_at[SealChange.THRESHOLD] = rule_at
+    images = 0
     if seal.split_id == model.split_id:
-        changes += _edits(db, dataset, seal)
-    return SealFacts(seal.created_at, seal.opened_at is not None, tuple(changes))
+        edited_at, images = _edits(db, dataset, seal)
+        changed_at |= edited_at
+    return SealFacts(
+        seal.created_at,
+        seal.opened_at is not None,
+        tuple(changed_at),
+        max(changed_at.values(), default=0.0),
+        images,
+    )
 
 
-def _edits(db: Database, dataset: Dataset, seal: Seal) -> list[SealChange]:
-    """What edits did to the sealed test images and their classes."""
+def _edits(db: Database, dataset: Dataset, seal: Seal) -> tuple[dict[SealChange, float], int]:
+    """What edits did to sealed test images and classes, and when; and to how many images."""
     history = versions.list_versions(db, dataset.id)
     then = next((v for v in history if v.created_at <= seal.created_at), history[-1])
     if then.number == dataset.version:
-        return []
-    changes: list[SealChange] = []
+        return {}, 0
+    changes: dict[SealChange, float] = {}
     before, now = (
         {name: verdict for name, verdict in zip(names, given, strict=False) if verdict}
         for names, given in (
@@ -262,8 +283,9 @@ def _edits(db: Database, dataset: Dataset, seal: Seal) -> list[SealChange]:
         )
     )
     if then.class_names != dataset.class_names or before != now:
-        changes.append(SealChange.CLASSES)
+        changes[SealChange.CLASSES] = history[0].created_at
     edited = versions.changes_between(db, dataset.id, then.number, dataset.version)
-    if stages.in_test(db, seal.split_id, list(edited)):
-        changes.append(SealChange.TEST_IMAGES)
-    return changes
+    images = len(stages.in_test(db, seal.split_id, list(edited)))
+    if images:
+        changes[SealChange.TEST_IMAGES] = stages.last_test_edit(db, dataset.id, seal.split_id)
+    return changes, images

@@ -130,7 +130,7 @@ def _best_line(best: BestModel) -> None:
     elif not best.missed:
         by = "meets the criteria on validation"
     else:
-        by = f"on validation: {words.missed_in_words(best.missed)}"
+        by = f"{words.misses_in_words(best.missed)} on validation"
     st.page_link(
         Place.EVALUATE,
         label=f"{text.plain(best.name)} · {text.plain(by)}",

@@ -12,7 +12,7 @@ from core.errors import TouchstoneError
 from core.workflows.data import certificates, quality, splits
 from core.workflows.data.certificates import SideCounts
 from core.workflows.data.split_plans import SplitPlan, plan_split
-from core.workflows.data.split_words import gap_in_words, groups_in_words
+from core.workflows.data.split_words import gap_in_words, groups_in_words, leaks_in_words
 from core.workspace import Workspace
 from pages.ui import text, widgets
 from pages.ui.components import chart
@@ -127,12 +127,17 @@ def certificate(leaks: LeakCertificate | None) -> None:
             icon=":material/verified:",
         )
     else:
-        counts = (
-            (f"{groups_in_words(leaks.counted)} in several subsets", leaks.groups_across),
-            ("identical files in several subsets", leaks.exact_across),
-            ("pairs of look-alikes in several subsets", leaks.near_across),
+        unknown = (
+            (groups_in_words(leaks.counted), leaks.groups_across),
+            ("pairs of look-alikes", leaks.near_across),
         )
-        lines = [f"{what}: **{'not checked' if n is None else f'{n:,}'}**" for what, n in counts]
+        lines = [f"{what}: **not checked**" for what, n in unknown if n is None]
+        if leaks.is_leaking:
+            lines.insert(
+                0, f"**{leaks_in_words(leaks.leaks)}**, so results look better than they are"
+            )
+        else:
+            lines.append("identical files in more than one subset: **0**")
         shown = st.error if leaks.is_leaking else st.warning
         shown("**Leak certificate**: " + " · ".join(lines), icon=":material/gpp_maybe:")
     if leaks.kept_out:

@@ -8,7 +8,15 @@ from core.api import splits as split_json
 from core.data.split_request import SplitRequest, request_of
 from core.domain.datasets import Dataset, Sample
 from core.domain.keeping.people import Right
-from core.domain.splits import LeakCertificate, Split, SplitSide, Subset
+from core.domain.splits import (
+    CountedGroups,
+    Grouping,
+    GroupKind,
+    LeakCertificate,
+    Split,
+    SplitSide,
+    Subset,
+)
 from core.words import joined
 from core.workflows.data import certificates, datasets, quality, splits
 from core.workflows.data.certificates import SideCounts
@@ -53,8 +61,20 @@ def show(workspace: Workspace, dataset: Dataset, split: Split) -> None:
             f"{text.plain(how[:1].upper() + how[1:])} · seed {split.seed} · "
             f"{text.when(split.created_at)}"
         )
+        leaks = split.certificate if split.certificate and split.certificate.is_leaking else None
+        if leaks is not None and st.button(
+            "Make a split without leaks",
+            type="primary",
+            icon=":material/call_split:",
+            key="make_clean",
+            help="Opens a new split that keeps together what this one shares.",
+        ):
+            _keep_together(leaks)
         if can_train and st.button(
-            "Next: train a model", type="primary", icon=":material/model_training:", key="to_train"
+            "Next: train a model",
+            type="secondary" if leaks else "primary",
+            icon=":material/model_training:",
+            key="to_train",
         ):
             st.switch_page(Place.TRAIN, query_params={"dataset": dataset.id, "split": split.id})
         with st.container(horizontal=True):
@@ -76,6 +96,17 @@ def show(workspace: Workspace, dataset: Dataset, split: Split) -> None:
             "Delete split …", icon=":material/delete:", key="do_delete", **rights.only(Right.DATA)
         ):
             _confirm_delete(workspace, split)
+
+
+def _keep_together(leaks: LeakCertificate) -> None:
+    """Open the form with what a leaking split should have kept together."""
+    is_of_parts = leaks.groups_across and leaks.counted is CountedGroups.PARTS
+    # Why forgotten: the form then proposes it by the last quality check.
+    st.session_state.pop("grouping", None)
+    if is_of_parts:
+        st.session_state["grouping"] = Grouping(GroupKind.COLUMN).option
+    st.session_state["split_view_next"] = View.NEW
+    st.rerun()
 
 
 def _taken_along(workspace: Workspace, split: Split) -> str:

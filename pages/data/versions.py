@@ -16,6 +16,7 @@ from pages.ui.people import rights
 from pages.ui.places import Place
 
 PER_PAGE = 15
+_COMPARED = "history_compared"
 KIND_WORDS = {
     ChangeKind.ADDED: "added",
     ChangeKind.REMOVED: "removed",
@@ -125,6 +126,7 @@ def comparison(workspace: Workspace, dataset: Dataset, listed: list[DatasetVersi
         return
     st.header("Changes")
     numbers = [v.number for v in listed]
+    _follow_link(numbers[0])
     for key, usual in (("from", numbers[1]), ("to", numbers[0])):
         if st.session_state.get(key, usual) not in numbers:
             st.session_state[key] = usual
@@ -158,6 +160,16 @@ def comparison(workspace: Workspace, dataset: Dataset, listed: list[DatasetVersi
     for kind, word in KIND_WORDS.items():
         if compared.counts[kind]:
             changed(workspace, compared, kind, word.capitalize())
+
+
+def _follow_link(current: int) -> None:
+    """Compare the version that the context bar opened with the current one, until others are."""
+    linked = _linked_version()
+    if linked == st.session_state.get(_COMPARED):
+        return
+    st.session_state[_COMPARED] = linked
+    if linked is not None and 0 < linked < current and "from" not in st.query_params:
+        st.session_state.update({"from": linked, "to": current})
 
 
 def names(class_names: tuple[str, ...], limit: int = 12) -> str:

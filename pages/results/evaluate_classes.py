@@ -1,8 +1,11 @@
 """The tab of the classes: a table with bars, worst first, and what each class is confused with."""
 
+from functools import partial
+
 import numpy as np
 import streamlit as st
 
+from core.domain.splits import Subset
 from core.evaluation.measures.class_rates import ClassRates, class_rates
 from core.evaluation.measures.intervals import Rate
 from core.workflows.results.judging import JudgedSet
@@ -47,6 +50,8 @@ def classes(workspace: Workspace, judgement: JudgedSet) -> None:
 def _table(judgement: JudgedSet, ordered: list[ClassRates], chosen: ClassRates | None) -> None:
     key = f"class_table_{judgement.model.id}_{judgement.subset}"
     unit = judgement.unit.word
+    # Why without bounds: images that were trained on estimate nothing.
+    cell = partial(_cell, with_bounds=judgement.subset is not Subset.TRAIN)
 
     def sorted_by() -> None:
         asked = str(st.session_state[key].sort)
@@ -62,8 +67,8 @@ def _table(judgement: JudgedSet, ordered: list[ClassRates], chosen: ClassRates |
             {
                 "name": item.name,
                 "count": item.recall.n,
-                "recall": _cell(item.recall, f"{unit} of {item.name} are recognized"),
-                "precision": _cell(item.precision, f"predictions of {item.name} are correct"),
+                "recall": cell(item.recall, f"{unit} of {item.name} are recognized"),
+                "precision": cell(item.precision, f"predictions of {item.name} are correct"),
             }
             for item in ordered
         ],
@@ -75,17 +80,18 @@ def _table(judgement: JudgedSet, ordered: list[ClassRates], chosen: ClassRates |
     )
 
 
-def _cell(rate: Rate, of: str) -> dict[str, object]:
+def _cell(rate: Rate, of: str, *, with_bounds: bool) -> dict[str, object]:
     """A rate as the table shows it."""
     if rate.value is None or rate.interval is None:
         return {"value": None, "low": 0, "high": 0, "shown": "–", "words": f"0 {of}: no data"}
     low, high = rate.interval.low, rate.interval.high
+    words = f"{rate.k:,} of {rate.n:,} {of}"
     return {
         "value": rate.value,
-        "low": low,
-        "high": high,
+        "low": low if with_bounds else rate.value,
+        "high": high if with_bounds else rate.value,
         "shown": text.rate(rate),
-        "words": f"{rate.k:,} of {rate.n:,} {of}; 95% interval {text.interval(rate)}",
+        "words": f"{words}; 95% interval {text.interval(rate)}" if with_bounds else words,
     }
 
 

@@ -20,6 +20,7 @@ def measures(workspace: Workspace, model: Model, subset: Subset) -> None:
     report = judged.report(workspace, model, subset)
     listed = list(report.listed)
     count = len(report.class_names)
+    with_bounds = subset is not Subset.TRAIN  # what was trained on estimates nothing
     if count > 2:
         k = int(
             st.number_input(
@@ -38,7 +39,7 @@ def measures(workspace: Workspace, model: Model, subset: Subset) -> None:
             data = judged.judgement(workspace, model, subset)
             listed += evaluation.measure(data, [further])
     st.dataframe(
-        measure_columns(listed),
+        measure_columns(listed, with_bounds=with_bounds),
         hide_index=True,
         key="measures",
         height="content",
@@ -57,20 +58,26 @@ def measures(workspace: Workspace, model: Model, subset: Subset) -> None:
         if of_parts
         else "Micro means equal the accuracy."
     )
-    st.caption(f"{text.exact_percent(report.confidence)} bounds, {counts}. {micro}")
+    bounds = f"{text.exact_percent(report.confidence)} bounds, " if with_bounds else ""
+    st.caption(f"{bounds}{counts}. {micro}")
     mix = sorted(zip(report.class_mix, report.class_names, strict=True), reverse=True)
     shares = ", ".join(f"{text.plain(n)} {text.percent(share)}" for share, n in mix[:12])
     st.caption(f"Class mix: {shares}{' …' if len(mix) > 12 else ''}")
 
 
-def measure_columns(listed: Sequence[MeasuredValue]) -> dict[str, list[str]]:
+def measure_columns(
+    listed: Sequence[MeasuredValue], *, with_bounds: bool = True
+) -> dict[str, list[str]]:
     """The table of measures by column."""
     bounds = [item.interval for item in listed]
+    columns = {
+        "low": [_decimal(item.low if item else None) for item in bounds],
+        "high": [_decimal(item.high if item else None) for item in bounds],
+    }
     return {
         "measure": [item.measure.title for item in listed],
         "value": [_decimal(item.value) or "no data" for item in listed],
-        "low": [_decimal(item.low if item else None) for item in bounds],
-        "high": [_decimal(item.high if item else None) for item in bounds],
+        **(columns if with_bounds else {}),
         "what it says": [item.measure.help for item in listed],
     }
 

@@ -80,7 +80,8 @@ def verdicts(workspace: Workspace, judgements: Sequence[JudgedSet], subset: Subs
                 st.subheader(f"{text.plain(item.model.name)}: {text.plain(words)}", anchor=False)
             else:
                 st.header(text.plain(words), anchor=False)
-            st.html(_CSS + "".join(meters(numbers)))
+            drawn = meters(numbers, with_bounds=subset is not Subset.TRAIN)
+            st.html(_CSS + "".join(drawn))
             for caution in evaluation.cautions(workspace, item):
                 st.caption(f":orange[:material/report:] {text.plain(caution)}")
     _basis(workspace, judgements[0], every[0], subset)
@@ -166,16 +167,20 @@ def _escapes(outcome: Outcome, *, proves: bool) -> str:
     return f"{words} {at_most}{more}"
 
 
-def meters(numbers: Headline) -> list[str]:
-    """Every rate as HTML: its words, and point and bounds on a line from 0 to 100%."""
-    drawn = [_meter("Right", numbers.accuracy, "right")]
+def meters(numbers: Headline, *, with_bounds: bool = True) -> list[str]:
+    """Every rate as HTML: its words, and point and bounds on a line from 0 to 100%.
+
+    `with_bounds`: False for images that were trained on, of which nothing is estimated.
+    """
+    rates = [("Right", numbers.accuracy, "right")]
     if numbers.ok_nok is not None:
-        drawn.append(_meter("Escapes", numbers.ok_nok.escape, "escapes"))
-        drawn.append(_meter("False rejects", numbers.ok_nok.overkill, "rejects"))
+        rates.append(("Escapes", numbers.ok_nok.escape, "escapes"))
+        rates.append(("False rejects", numbers.ok_nok.overkill, "rejects"))
+    drawn = [_meter(*rate, with_bounds=with_bounds) for rate in rates]
     return ["<div class='ts-meters'>", *drawn, "</div>"]
 
 
-def _meter(label: str, rate: Rate, kind: str) -> str:
+def _meter(label: str, rate: Rate, kind: str, *, with_bounds: bool) -> str:
     """One rate; of what is wrong only the upper bound is claimed, so only that side is drawn."""
     bounds, value = rate.interval, rate.value
     if bounds is None or value is None:
@@ -183,16 +188,22 @@ def _meter(label: str, rate: Rate, kind: str) -> str:
             f"<div class='ts-meter' role='img' aria-label='{label}: no data'><div class='words'>"
             f"<b>{label} –</b><span>no data</span></div><div class='scale'></div></div>"
         )
-    if kind == "right":
+    if not with_bounds:
+        low = high = value
+        said = f"{rate.k:,} of {rate.n:,}"
+        told = said
+    elif kind == "right":
         low, high, said = bounds.low, bounds.high, text.interval(rate)
     else:
         low, high = value, max(value, rate.upper() or value)
         said = f"at most {text.percent_at_most(high)}"
+    if with_bounds:
+        told = f"{rate.k:,} of {rate.n:,}, {said} with 95% confidence"
     # Why all decimals of the wrong ones: a limit of the criteria is compared with them.
     shown = f"{label} {text.rate(rate) if kind == 'right' else text.percent(value)}"
     return (
-        f"<div class='ts-meter' data-kind='{kind}' role='img' aria-label='{shown}: {rate.k:,} of "
-        f"{rate.n:,}, {said} with 95% confidence'><div class='words'><b>{shown}</b>"
+        f"<div class='ts-meter' data-kind='{kind}' role='img' aria-label='{shown}: "
+        f"{told}'><div class='words'><b>{shown}</b>"
         f"<span>{said}</span></div><div class='scale'><div class='reach' style='left:"
         f"{100 * low:.2f}%;width:{100 * (high - low):.2f}%'></div><div class='point' style='left:"
         f"{100 * value:.2f}%'></div></div></div>"
@@ -206,6 +217,7 @@ def _basis(workspace: Workspace, judgement: JudgedSet, numbers: Headline, subset
     tokens = [
         "Cross-validated" if is_cross else "",
         f"{judgement.unit.word} counted",
+        _copies_in_words(judgement),
         ("saved threshold" if has_rule else "no threshold saved")
         if has_both(judgement.verdicts)
         else "",
@@ -217,6 +229,14 @@ def _basis(workspace: Workspace, judgement: JudgedSet, numbers: Headline, subset
         reasons = _reasons(workspace, judgement, numbers, subset, has_rule=has_rule)
         with widgets.why("why"):
             st.markdown("\n".join(f"- {words}" for words in reasons))
+
+
+def _copies_in_words(judgement: JudgedSet) -> str:
+    """That equal files count once, where the matrix therefore shows more images."""
+    known = judgement.known
+    copies = known.images - known.different if known and judgement.unit is Unit.IMAGES else 0
+    once = f"{text.count(copies, 'copy')} of a file counted once"
+    return f"{once}, but each in the matrix" if copies else ""
 
 
 def _area_in_words(judgement: JudgedSet) -> str:
@@ -231,7 +251,9 @@ def _area_in_words(judgement: JudgedSet) -> str:
 def _reasons(
     workspace: Workspace, judgement: JudgedSet, numbers: Headline, subset: Subset, *, has_rule: bool
 ) -> list[str]:
-    reasons = [SUBSET_WORDS[subset], BOUNDS_WORDS]
+    reasons = [SUBSET_WORDS[subset]]
+    if subset is not Subset.TRAIN:
+        reasons.append(BOUNDS_WORDS)
     if subset is Subset.VALIDATION:
         reasons.extend(record.validation_in_words(workspace, judgement.model))
     if judgement.counted_in_words:

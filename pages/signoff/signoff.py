@@ -1,5 +1,6 @@
 """Sign-off: plan, set criteria, seal, open once, report; where it stands comes first."""
 
+from dataclasses import replace
 from typing import assert_never
 
 import streamlit as st
@@ -7,7 +8,8 @@ import streamlit as st
 from core.domain.keeping.people import Right
 from core.domain.models import Model
 from core.errors import NotFoundError, TouchstoneError
-from core.workflows.results import judging
+from core.words import joined
+from core.workflows.results import access, judging
 from core.workflows.signoff import sealing
 from core.workflows.signoff.seal_changes import SignOff
 from core.workflows.signoff.steps import SignOffStep, StepStatus, steps_of
@@ -191,6 +193,21 @@ def _open(workspace: Workspace, standing: SignOff) -> None:
         st.rerun()
 
 
+def _opened_before(standing: SignOff) -> None:
+    """Say for which other models these test images have been opened: what that costs this one."""
+    openings = standing.earlier_openings
+    if not openings:
+        return
+    names = joined([f"“{name}”" for name in dict.fromkeys(o.model_name for o in openings)])
+    times = "once" if len(openings) == 1 else f"{len(openings):,} times"
+    done = "Sealed, and opened" if standing.split.sealed else "These test images were opened"
+    st.warning(
+        f"**{done} {times} for {text.plain(names)}**: each further model that is chosen by "
+        "this test weakens its proof.",
+        icon=":material/lock_open:",
+    )
+
+
 def page(workspace: Workspace) -> None:
     model = context.model(workspace)
     if model is None:
@@ -212,6 +229,7 @@ def page(workspace: Workspace) -> None:
     certificate = judging.certificate_of(workspace, standing.model)
     if certificate is not None and certificate.is_leaking:
         st.warning(judging.leaks_in_words(certificate), icon=":material/report:")
+    _opened_before(standing)
     # Why after the opening too: a verdict is read with what may be wrong with its images.
     open_findings.show(
         workspace, standing.dataset, "Wrong labels in a test make its numbers wrong."
@@ -224,7 +242,9 @@ def page(workspace: Workspace) -> None:
     else:
         signoff_sealed.show(workspace, standing)
         signoff_report.show(workspace, standing)
-    signoff_verdict.record(standing)
+    # Why read again: the verdict above may have been recorded as a decision just now.
+    accesses = access.accesses_of(workspace, standing.split.id)
+    signoff_verdict.record(replace(standing, accesses=accesses))
 
 
 widgets.page_heading(

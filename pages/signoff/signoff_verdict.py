@@ -113,10 +113,14 @@ def _worth(standing: SignOff) -> str:
 
 def _record(workspace: Workspace, standing: SignOff, gate: GateReport) -> None:
     words = "met" if gate.gate.passed else "not met"
-    subject = ("verdict", standing.criteria, standing.rule, standing.digest)
-    person = test_access.person()
+    # Why by the outcome: who edits a test image and looks again has decided nothing.
     record_decision(
-        workspace, standing.model, f"Verdict: criteria {words}", *subject, person=person
+        workspace,
+        standing.model,
+        f"Verdict: criteria {words}",
+        *("verdict", standing.criteria, standing.rule, gate.gate.passed),
+        person=test_access.person(),
+        formerly=("verdict", standing.criteria, standing.rule, standing.digest),
     )
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections import Counter
+from collections.abc import Sequence
 
 import streamlit as st
 
@@ -161,6 +162,21 @@ def _rank(view: RunView) -> tuple[int, float]:
     return (0 if view.status is JobStatus.RUNNING else 1), view.job.position
 
 
+def _follow_model(workspace: Workspace, views: Sequence[RunView]) -> None:
+    """Open the run that made the open model, where neither link nor session says which.
+
+    A run at work comes first, and one that was chosen and made no model stays.
+    """
+    if st.query_params.get("run") or any(view.status.is_active for view in views):
+        return
+    last = st.session_state.get("chosen_run")
+    if any(view.run.id == last and view.model_id is None for view in views):
+        return
+    model = context.model(workspace)
+    if model is not None and any(view.run.id == model.run_id for view in views):
+        state.remember("run", model.run_id)
+
+
 def page(workspace: Workspace) -> None:
     dataset = context.dataset(workspace)
     views = runs.list_runs(workspace, dataset.id) if dataset else []
@@ -173,6 +189,7 @@ def page(workspace: Workspace) -> None:
         )
         return
     views = sorted(views, key=_rank)
+    _follow_model(workspace, views)
     names = {v.run.id: f"{v.run.name} · {text.when(v.run.created_at)}" for v in views}
     left, right = st.columns([1, 2], vertical_alignment="bottom")
     with left:

@@ -21,6 +21,8 @@ _OPEN = "context_open"
 _LAST = "context_last"
 # Pages that work with a model of another origin, where the dataset has none of its own.
 _FREE_MODELS = (Place.PREDICT, Place.MODELS)
+# What a model is judged on is its own split; elsewhere one goes on from the newest.
+_OF_SPLITS = (Level.DATASET, Level.SPLIT)
 
 
 def dataset(workspace: Workspace) -> Dataset | None:
@@ -77,12 +79,21 @@ def read(inventory: Inventory, place: Place, subject: Item | str | None) -> Choi
         asked = {level: i for level, i in asked.items() if _belongs(inventory.find(i), subject)}
         asked[Level.DATASET] = subject.id
     last: dict[Level, str] = st.session_state.get(_LAST, {})
-    choice = resolve(inventory, asked, last, free_model=place in _FREE_MODELS)
+    choice = resolve(
+        inventory,
+        asked,
+        last,
+        free_model=place in _FREE_MODELS,
+        newest_split=place is Place.HOME or place.level in _OF_SPLITS,
+    )
     if isinstance(subject, str):
         choice = replace(choice, coming=subject)
     st.session_state[_OPEN] = choice
     st.session_state[_LAST] = {
-        level: item.id for level in levels if (item := choice.at(level)) is not None
+        level: item.id
+        for level in levels
+        if (item := choice.at(level)) is not None
+        and not (level is Level.SPLIT and choice.is_split_assumed)
     }
     return choice
 

@@ -4,9 +4,11 @@ from collections.abc import Iterable
 
 import streamlit as st
 
-from core.domain.datasets import DatasetVersion
+from core.domain.datasets import Dataset, DatasetVersion
 from core.domain.keeping.people import Right
 from core.workflows.data import datasets, edits, versions
+from core.workflows.stages import models_of
+from core.workflows.voided import seals_in_words
 from core.workspace import Workspace
 from pages.ui import text
 from pages.ui.people import rights
@@ -26,7 +28,7 @@ def recent_edit(workspace: Workspace, dataset_id: str) -> None:
     with st.container(border=True, horizontal=True, vertical_alignment="center", key="recent_edit"):
         st.markdown(
             f":material/history: **{text.plain(newest.summary)}** (dataset version "
-            f"{dataset.version}). The model itself does not change.",
+            f"{dataset.version}). The model itself does not change.{_void_now(workspace, dataset)}",
             width="stretch",
         )
         if st.button(
@@ -38,6 +40,12 @@ def recent_edit(workspace: Workspace, dataset_id: str) -> None:
         ):
             edits.undo(workspace, dataset_id)
             st.rerun()
+
+
+def _void_now(workspace: Workspace, dataset: Dataset) -> str:
+    """Whose sealed tests are void, in a sentence of a note; empty for none."""
+    void = [m for m in models_of(workspace, dataset.id) if m.seal is not None and m.seal.changes]
+    return f"  \n**Void now**: {text.plain(seals_in_words(void))}." if void else ""
 
 
 def _undoable(workspace: Workspace, dataset_id: str) -> DatasetVersion | None:

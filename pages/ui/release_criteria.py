@@ -20,6 +20,7 @@ from core.evaluation.release.words import (
 )
 from core.workflows.signoff import release
 from core.workflows.signoff.release import GateReport
+from core.workflows.voided import seals_in_words, valid_seals
 from core.workspace import Workspace
 from pages.ui import errors, text
 from pages.ui.people import rights
@@ -106,6 +107,12 @@ def criteria(
     """What models of a dataset must reach: a form, folded away, and the earlier criteria."""
     label = "Edit release criteria" if kept else "Set release criteria"
     with st.expander(label, expanded, icon=":material/rule:", key=key):
+        sealed = seals_in_words(valid_seals(workspace, dataset_id))
+        if sealed:
+            st.warning(
+                f"**Other criteria void {text.plain(sealed)}**, which used these.",
+                icon=":material/lock:",
+            )
         now, since = (kept.criteria, kept.set_at) if kept else (ReleaseCriteria(), 0.0)
         wanted = _form(now, (dataset_id, since), is_main=expanded)
         if wanted is not None:

@@ -192,6 +192,7 @@ async def _edit(request: Request) -> Response:
         {
             "messages": answer.messages,
             "failed": answer.failed,
+            "voided": answer.voided,
             "version": answer.version,
             "states": states,
         }

@@ -18,6 +18,7 @@ from core.domain.stages.states import (
     StepAction,
 )
 from core.words import count, joined
+from core.workflows.data.split_words import leaks_in_words
 from core.workflows.signoff.obstacles import obstacle_in_words
 from pages.ui.places import Place, to_verdicts
 from pages.ui.text import BadgeColour
@@ -143,6 +144,9 @@ CHANGE_WORDS = {
     SealChange.CLASSES: "the classes",
 }
 
+# Why: beside a split that will not do, the page would open that one.
+_NEW_SPLIT = {"view": "new"}
+
 
 @dataclass(frozen=True)
 class StepLink:
@@ -211,7 +215,7 @@ def _split(state: StageState) -> str:
     return {
         StageReason.NO_SPLIT: "Nothing says yet which images train and which test.",
         StageReason.NO_VALIDATION: "The split has no validation images to choose settings with.",
-        StageReason.SPLIT_LEAKS: "The split leaks: results would look better than they are.",
+        StageReason.SPLIT_LEAKS: f"The split leaks: {leaks_in_words(state.leaks)}.",
         StageReason.IMAGES_NOT_SPLIT: f"{count(state.count, 'image')} came after the split.",
         StageReason.CLASSES_CHANGED: "Classes were added or merged after the split.",
         StageReason.SPLIT_READY: "Split into training, validation and test.",
@@ -237,19 +241,23 @@ def _trained(state: StageState) -> str:
 
 
 def _signed_off(state: StageState) -> str:
-    name, changed = state.model_name, _changed(state.changes)
+    name, changed = state.model_name, _changed(state)
+    is_edited = {SealChange.TEST_IMAGES, SealChange.CLASSES} & set(state.changes)
+    way_back = " Undo in History restores it." if is_edited else ""
     return {
         StageReason.NEEDS_MODEL: "Needs a trained model.",
+        StageReason.NEEDS_CLEAN_MODEL: "Needs a model from a split without leaks.",
+        StageReason.NEEDS_NEW_MODEL: "Needs a model of today's classes.",
         StageReason.NO_THRESHOLD: f"“{name}” has no reject threshold yet.",
         StageReason.NO_CRITERIA: "Nothing says yet what a model must reach.",
         StageReason.NO_TEST_IMAGES: "The split has no test images to prove anything on.",
         StageReason.TEST_BLOCKED: obstacle_in_words(state.obstacle)[0] if state.obstacle else "",
         StageReason.READY_TO_SEAL: f"The test of “{name}” is not sealed yet.",
         StageReason.SEALED: f"The test of “{name}” is sealed and not opened.",
-        StageReason.SEAL_VOID: f"The seal is void: {changed} changed since.",
+        StageReason.SEAL_VOID: f"The seal of “{name}” is void: {changed} changed.{way_back}",
         StageReason.OPENED_WITHOUT_SEAL: "The test results were viewed without a seal.",
         StageReason.OPENED: "The test was opened; nobody has read the verdict.",
-        StageReason.INVALIDATED: f"No longer valid: {changed} changed since the test.",
+        StageReason.INVALIDATED: f"The sign-off of “{name}” is void: {changed} changed.{way_back}",
         StageReason.CRITERIA_MISSED: f"“{name}” did not pass: {missed_in_words(state.missed)}.",
         StageReason.MET_WITHOUT_SEAL: f"“{name}” meets the criteria, without a sealed test.",
         StageReason.SIGNED_OFF: f"“{name}” passed its sealed test.",
@@ -261,21 +269,34 @@ def missed_in_words(missed: tuple[MissedCriterion, ...]) -> str:
     return ", ".join(_missed(item) for item in missed)
 
 
+def misses_in_words(missed: tuple[MissedCriterion, ...]) -> str:
+    """What follows the name of a model: `misses the limit for escapes`, `has recall not proven`."""
+    failed = [_named(item) for item in missed if not (item.only_unproven or item.no_data)]
+    others = tuple(item for item in missed if item.only_unproven or item.no_data)
+    limits = "limit" if len(failed) == 1 else "limits"
+    says = [f"misses the {limits} for {joined(failed)}"] if failed else []
+    return ", ".join([*says, *([f"has {missed_in_words(others)}"] if others else [])])
+
+
+def _named(item: MissedCriterion) -> str:
+    return MISSED_WORDS[item.kind] + (f" of {item.class_name}" if item.class_name else "")
+
+
 def _missed(item: MissedCriterion) -> str:
-    words = MISSED_WORDS[item.kind]
-    if item.kind is MissedKind.NOTHING_CHECKED:
-        return words
-    of = f" of {item.class_name}" if item.class_name else ""
+    words = _named(item)
     if item.no_data:
-        return f"{words}{of} without data"
+        return f"{words} without data"
     if not item.only_unproven:
-        return f"{words}{of}"
+        return words
     parts = f" ({count(item.parts_needed, 'part')} needed)" if item.parts_needed else ""
-    return f"{words}{of} not proven{parts}"
+    return f"{words} not proven{parts}"
 
 
-def _changed(changes: tuple[SealChange, ...]) -> str:
-    return joined([CHANGE_WORDS[change] for change in changes])
+def _changed(state: StageState) -> str:
+    words = dict(CHANGE_WORDS)
+    if state.count:
+        words[SealChange.TEST_IMAGES] = count(state.count, "test image")
+    return joined([words[change] for change in state.changes])
 
 
 def link_of(step: NextStep) -> StepLink:
@@ -292,11 +313,11 @@ def link_of(step: NextStep) -> StepLink:
         case StepAction.REVIEW_FINDINGS:
             return StepLink("Review the findings", Place.QUALITY, dataset)
         case StepAction.MAKE_SPLIT:
-            return StepLink("Split the images", Place.SPLIT, dataset)
+            return StepLink("Split the images", Place.SPLIT, dataset | _NEW_SPLIT)
         case StepAction.MAKE_VALIDATION:
             return StepLink("Make validation images", Place.SPLIT, split)
         case StepAction.MAKE_TEST:
-            return StepLink("Make another split", Place.SPLIT, dataset)
+            return StepLink("Make another split", Place.SPLIT, dataset | _NEW_SPLIT)
         case StepAction.TRAIN:
             return StepLink("Train a model", Place.TRAIN, split)
         case StepAction.WATCH_RUN:

@@ -31,6 +31,7 @@ from core.workflows.data.quick_edits import QuickAction, QuickEdit, quick_edits
 from core.workflows.results import access, evaluation, thresholds
 from core.workspace import Workspace
 from pages.results import evaluate_verdict
+from tests.made import add_model, make_dataset
 from tests.ui.conftest import OpenPage, show_test_results
 
 NAMES = ("good", "crack", "dent")
@@ -611,3 +612,26 @@ def test_hostile_class_names_are_shown_literally(
         assert not app.exception
         texts = [i.value for i in (*app.markdown, *app.caption, *app.header, *app.subheader)]
         assert all("<script>" not in value and "[a](" not in value for value in texts)
+
+
+def test_training_images_have_no_intervals_and_copies_are_said_beside_the_matrix(
+    open_page: OpenPage, workspace: Workspace
+) -> None:
+    # "All 179 train images right" stood over a matrix of 180, with bounds that bound nothing.
+    made = make_dataset(workspace)
+    model = add_model(made, "m", subsets=tuple(Subset))
+    first, second = made.ids[Subset.TRAIN][:2]
+    with connect(workspace) as db, transaction(db):
+        db.conn.execute(
+            "UPDATE samples SET sha256 = (SELECT sha256 FROM samples WHERE id = ?) WHERE id = ?",
+            [int(first), int(second)],
+        )
+    app = open_page("results/evaluate.py", workspace, model=model.id, subset="train")
+    assert not app.exception
+    assert "199 train images right" in app.header[0].value or " of 199 " in app.header[0].value
+    said = " ".join(item.value for item in app.caption)
+    assert "1 copy of a file counted once, but each in the matrix" in said
+    assert "95% confidence" not in " ".join(item.body for item in app.get("html"))
+    app = open_page("results/evaluate.py", workspace, model=model.id, subset="validation")
+    assert "copy of a file" not in " ".join(item.value for item in app.caption)
+    assert "95% confidence" in " ".join(item.body for item in app.get("html"))

@@ -15,7 +15,7 @@ from core.exposure import EXPOSED_VARIABLE
 from core.store import jobs as job_rows
 from core.store.database import connect
 from core.worker.launcher import lane_lock
-from core.workflows.data import datasets
+from core.workflows.data import datasets, edits
 from core.workflows.inventory import Inventory, Item, Level
 from core.workspace import Workspace
 from pages.ui import text
@@ -23,7 +23,7 @@ from pages.ui.places import MENU, Place
 from pages.ui.shell import bar
 from pages.ui.shell.choice import ProblemKind, resolve
 from tests.conftest import Trained, copy_of
-from tests.made import set_limits
+from tests.made import add_model, make_dataset, set_limits
 from tests.ui.conftest import OpenPage
 
 ASSETS = Path(text.__file__).parent / "assets"
@@ -80,6 +80,18 @@ def test_the_most_special_id_decides_and_the_rest_is_the_last_or_newest(
     found = (choice.dataset, choice.split, choice.model)
     assert tuple(item.id if item else None for item in found) == opened
     assert choice.problem is None
+
+
+def test_without_a_choice_pages_before_the_training_open_a_split_that_no_model_has_used() -> None:
+    # A new tab opened the split of the newest model, which leaked, though a clean one was made.
+    def opened(asked: dict[Level, str], last: dict[Level, str]) -> tuple[str | None, bool]:
+        choice = resolve(ALL, asked, last, newest_split=True)
+        return choice.split.id if choice.split else None, Level.SPLIT in choice.link
+
+    assert opened({}, {}) == ("B2", False)  # so that Results still open the newest model
+    assert opened({}, {Level.DATASET: "B", Level.SPLIT: "B1"}) == ("B1", True)
+    assert opened({Level.MODEL: "b1"}, {}) == ("B1", True)
+    assert opened({Level.DATASET: "A"}, {}) == ("A1", True)  # its models are newer than its splits
 
 
 @pytest.mark.parametrize(
@@ -192,6 +204,25 @@ def test_another_version_opens_the_history(open_page: OpenPage, two: Workspace) 
     assert not app.exception
     assert app.title[0].value == "History"
     assert app.query_params["version"] == "1"
+
+
+def test_a_version_keeps_the_model_and_is_compared_with_the_current_one(
+    open_page: OpenPage, workspace: Workspace
+) -> None:
+    # The model became the newest one, and versions 2 and 3 were compared whatever was chosen.
+    made = make_dataset(workspace)
+    for number, name in enumerate(("chosen", "newest")):
+        add_model(made, name, seed=number)
+    for image in (1, 2):
+        edits.exclude(workspace, "ds-1", [image])
+    app = open_page(Place.DATASETS, workspace, model="model-chosen")
+    _menu(app, "version").set_value(1).run()
+    assert app.title[0].value == "History"
+    assert _menus(app)["context_model"] == "chosen"
+    assert (app.selectbox(key="from").value, app.selectbox(key="to").value) == (1, 3)
+    app = open_page(Place.VERSIONS, workspace, dataset="ds-1", version="1")
+    app.selectbox(key="from").set_value(2).run()
+    assert (app.selectbox(key="from").value, app.selectbox(key="to").value) == (2, 3)
 
 
 WRONG: dict[str, tuple[Place, Callable[[Trained], dict[str, str]], str, bool]] = {
@@ -395,6 +426,9 @@ def test_steps_say_what_is_done_what_is_next_and_what_is_missing(
     words = " ".join(link.value.replace("\\", "") for link in app.get("page_link"))
     assert "Import:gray[, done. The images are here.]" in words
     assert "Split:gray[, done." in words
+    app = open_page(Place.EVALUATE, trained.workspace)
+    words = " ".join(link.value.replace("\\", "") for link in app.get("page_link"))
+    assert "Compare:gray[, blocked. Needs two models.]" in words  # it was open, and said so inside
     app = open_page(Place.EVALUATE, workspace)
     words = " ".join(link.value.replace("\\", "") for link in app.get("page_link"))
     assert "Threshold:gray[, blocked. Needs a trained model.]" in words

@@ -30,6 +30,7 @@ from core.workspace import Workspace
 from tests.made import NAMES, Made, add_model, make_dataset
 from tests.ui.conftest import OpenPage
 from tests.ui.shown_tables import tables
+from tests.ui.test_data_pages import open_tab
 
 
 @pytest.fixture
@@ -219,8 +220,20 @@ def test_what_is_sealed_is_said_once_and_its_editor_is_closed(
     assert REVIEWS_NOT_LIMITED not in _said(app)
     (editor,) = [item for item in app.expander if item.label == "Edit release criteria"]
     assert not editor.proto.expanded
+    # Whose seal a change takes was said of the open model at most, and of no other.
+    assert "Other criteria void the sealed test of 'first'" in _said(app)
+    classes = open_tab(open_page("data/datasets.py", workspace), "Classes")
+    assert "A change of verdicts or classes voids the sealed test of 'first'" in _said(classes)
+    # The note of a correction, with its undo, names what it voided.
+    made_version = edits.exclude(workspace, "ds-1", [int(made.ids[Subset.TEST][0])])
+    judged_page = open_page("results/evaluate.py", workspace, model="model-first")
+    judged_page.session_state["my_edits"] = {("ds-1", made_version.number)}
+    judged_page.run()
+    assert "Void now**: the sealed test of 'first'." in _said(judged_page)
+    judged_page.button(key="undo").click().run()
+    assert "Void now" not in _said(judged_page)
     sealing.open_test(workspace, "first", "release 1")
-    app.run()
+    app = open_page("signoff/signoff.py", workspace)
     assert REVIEWS_NOT_LIMITED not in _said(app)
     assert not [item for item in app.markdown if "- false reject rate" in item.value]
     assert "False reject rate: 0% (0 of 12)" in _said(app)
@@ -270,7 +283,6 @@ def test_a_failed_sign_off_says_why_and_what_to_do_and_is_recorded_once(
     assert [kind for kind, _ in _recorded(made)] == ["page view"]
     release.set_criteria(made.workspace, "parts", ReleaseCriteria(max_escape=0.001))
     app.run()
-    app.run()
     assert not app.exception
     assert "Criteria not met" in app.error[0].value
     assert "What to do" in _said(app)
@@ -280,10 +292,36 @@ def test_a_failed_sign_off_says_why_and_what_to_do_and_is_recorded_once(
     assert {"subset=test", "kind=escape"} <= set(link.proto.query_string.split("&"))
     assert [kind for kind, _ in _recorded(made)] == ["page view", "decision"]
     views = next(item.label for item in app.expander if item.label.startswith("Views"))
-    assert views == "Views of the test results: 1 decision and 1 page view of earlier versions"
+    counted = "Views of the test results: 1 decision and 1 page view of earlier versions"
+    assert views == counted  # it was counted from the next load on
+    # Who relabeled an image and looked again had decided once more, it said.
+    image = int(made.ids[Subset.TEST][0])
+    edits.relabel(made.workspace, "ds-1", {image: int(made.targets[Subset.TEST][0]) + 1})
+    app.run()
+    assert "Criteria not met" in app.error[0].value
+    assert next(e.label for e in app.expander if e.label.startswith("Views")) == counted
+    edits.undo(made.workspace, "ds-1")
     release.set_criteria(made.workspace, "parts", ReleaseCriteria(max_overkill=0.9))
     app.run()
     assert "seal before anybody views its results" in _said(app)
+
+
+def test_a_test_that_was_opened_for_another_model_says_what_that_costs(
+    open_page: OpenPage, made: Made
+) -> None:
+    # It stood in a folded table at the end of the page.
+    app = open_page("signoff/signoff.py", made.workspace, model="model-new")
+    assert "weakens its proof" not in _said(app)
+    first = models.find_model(made.workspace, "present")
+    access.open_results(made.workspace, [first], "release 1")
+    app.run()
+    assert (
+        "These test images were opened once for “present”**: each further model that is chosen by "
+        "this test weakens its proof." in _said(app)
+    )
+    access.open_results(made.workspace, [models.find_model(made.workspace, "new")], "release 2")
+    app = open_page("signoff/signoff.py", made.workspace, model=first.id)
+    assert "weakens its proof" not in _said(app)  # the other one came later
 
 
 def test_a_test_of_too_few_parts_asks_for_new_ones_of_a_fixed_number(

@@ -4,10 +4,11 @@ import json
 
 import pytest
 
-from core.domain.splits import Grouping, GroupKind, SplitMethod
+from core.domain.splits import CountedGroups, Grouping, GroupKind, Leaks, SplitMethod
 from core.store import splits as split_rows
 from core.store.database import connect
 from core.workflows.data import splits
+from core.workflows.data.split_words import leaks_in_words
 from core.workspace import Workspace
 from pages.data.split_form import View
 from tests.conftest import store_rows
@@ -143,8 +144,43 @@ def test_a_split_without_validation_offers_to_make_it_beside_its_test_set(
     assert "validation" in set(members.values())
     home = open_page("home.py", workspace)
     # Both splits divide look-alikes, so home leads to a better one before it leads to training.
-    assert home.button(key=f"next_{parts.id}").label == "Split the images"
-    assert any("leaks" in item.value for item in home.markdown)
+    next_step = home.button(key=f"next_{parts.id}")
+    assert next_step.label == "Split the images"
+    said = " ".join(item.value.replace("\\", "") for item in home.markdown)
+    assert "look-alikes are in more than one subset" in said
+    # It opened the leaking split, whose only main button led to training.
+    form = next_step.click().run()
+    assert form.segmented_control(key="split_view").value == View.NEW
+
+
+def test_a_leaking_split_leads_to_one_without_leaks_and_names_what_it_shares(
+    open_page: OpenPage, workspace: Workspace, parts
+) -> None:  # type: ignore[no-untyped-def]
+    splits.create_split(workspace, parts.id)
+    app = open_page("data/split.py", workspace)
+    leaks = splits.list_splits(workspace, parts.id)[0].certificate.leaks
+    shared = f"{leaks.groups} parts or groups of look-alikes are in more than one subset"
+    assert shared in app.error[0].value
+    assert "identical files" not in app.error[0].value  # there are none: it was told as 0
+    assert app.button(key="to_train").proto.type == "secondary"
+    app.session_state["grouping"] = "none"  # as an earlier split of this tab was made
+    app.button(key="make_clean").click().run()
+    assert app.segmented_control(key="split_view").value == View.NEW
+    app.button(key="do_split").click().run()
+    assert not app.exception
+    assert splits.list_splits(workspace, parts.id)[0].certificate.is_clean
+    assert not [button for button in app.button if button.key == "make_clean"]
+    assert app.button(key="to_train").proto.type == "primary"
+
+
+def test_what_a_split_shares_is_said_in_words() -> None:
+    assert leaks_in_words(Leaks(1, 1, 1, CountedGroups.LOOK_ALIKES)) == (
+        "1 group of look-alikes is in more than one subset"
+    )
+    assert leaks_in_words(Leaks(2, 0, 3, CountedGroups.PARTS)) == (
+        "2 parts and 3 pairs of look-alikes are in more than one subset"
+    )
+    assert leaks_in_words(Leaks(files=1)) == "1 set of identical files is in more than one subset"
 
 
 def test_the_train_page_says_why_a_split_cannot_be_trained(

@@ -376,6 +376,22 @@ def test_runs_are_compared_by_checkbox_and_the_choice_is_in_the_link(
     assert ">Other</th>" in differences
 
 
+def test_runs_open_at_the_run_of_the_open_model(
+    open_page: OpenPage, trained: Trained, tmp_path
+) -> None:
+    # They showed the newest run beside the name of another model.
+    workspace, first = copy_of(trained.workspace, tmp_path / "two"), trained.run.run
+    with connect(workspace) as db, transaction(db):
+        newer = first.created_at + 60
+        runs.insert_run(db, replace(first, id="run-other", name="Other", created_at=newer))
+    app = open_page(Place.RUNS, workspace, model=trained.model.id)
+    assert not app.exception
+    run = next(box for box in app.selectbox if str(box.key).startswith("choose_run"))
+    assert run.value == first.id
+    run.set_value("run-other").run()
+    assert app.query_params["run"] == "run-other"
+
+
 def test_a_search_shows_its_trials_and_the_best_one_becomes_a_run(
     open_page: OpenPage, trained: Trained, tmp_path
 ) -> None:

@@ -1,9 +1,10 @@
 """What the stages of a dataset are decided by: stored facts, nothing computed from images."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from core.domain.jobs import JobStatus
 from core.domain.signoff import Obstacle
+from core.domain.splits import Leaks
 from core.domain.stages.states import ReadVerdict, SealChange
 
 
@@ -18,7 +19,10 @@ class CheckFacts:
 
 @dataclass(frozen=True)
 class SplitFacts:
-    """A split; `unsplit` images came after it, classes were added or merged after it."""
+    """A split; `unsplit` images came after it, classes were added or merged after it.
+
+    `leaks` says what it shares where it `is_leaking`.
+    """
 
     id: str
     created_at: float
@@ -27,6 +31,7 @@ class SplitFacts:
     is_leaking: bool = False
     unsplit: int = 0
     classes_changed: bool = False
+    leaks: Leaks = field(default_factory=Leaks)
 
 
 @dataclass(frozen=True)
@@ -40,11 +45,17 @@ class RunFacts:
 
 @dataclass(frozen=True)
 class SealFacts:
-    """The seal of a test set; `changes` since it was made."""
+    """The seal of a test set; `changes` since it was made.
+
+    `voided_at` is when the last of these was made, `images` counts the test images that edits
+    changed; both 0 without changes.
+    """
 
     sealed_at: float
     is_opened: bool = False
     changes: tuple[SealChange, ...] = ()
+    voided_at: float = 0.0
+    images: int = 0
 
 
 @dataclass(frozen=True)
@@ -62,6 +73,7 @@ class ModelFacts:
         val_macro_f1: in [0, 1], on the validation images.
         has_rule: whether a threshold was saved.
         is_viewed: whether its test results were viewed.
+        is_released: whether it is the one in use.
         seal: of its test set.
         verdict: as last read, if it was read with the criteria and the threshold of today.
     """
@@ -76,6 +88,7 @@ class ModelFacts:
     val_macro_f1: float | None = None
     has_rule: bool = False
     is_viewed: bool = False
+    is_released: bool = False
     seal: SealFacts | None = None
     verdict: ReadVerdict | None = None
 

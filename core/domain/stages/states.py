@@ -4,10 +4,11 @@ Values only: what is said about a reason or a step is made where it is shown.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from core.domain.signoff import Obstacle
+from core.domain.splits import Leaks
 
 
 class Stage(StrEnum):
@@ -64,6 +65,8 @@ class StageReason(StrEnum):
     MODEL_READY = "model_ready"
     # signed off
     NEEDS_MODEL = "needs_model"
+    NEEDS_CLEAN_MODEL = "needs_clean_model"  # those there are come from splits that leak
+    NEEDS_NEW_MODEL = "needs_new_model"  # those there are know other classes
     NO_THRESHOLD = "no_threshold"
     NO_CRITERIA = "no_criteria"
     NO_TEST_IMAGES = "no_test_images"
@@ -181,6 +184,7 @@ class StageState:
     missed: tuple[MissedCriterion, ...] = ()
     changes: tuple[SealChange, ...] = ()
     obstacle: Obstacle | None = None
+    leaks: Leaks = field(default_factory=Leaks)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from sqlite_utils import Database
 from core.domain.datasets import Dataset
 from core.domain.findings import Severity
 from core.domain.jobs import JobStatus
+from core.domain.splits import CountedGroups, Leaks
 from core.domain.stages.facts import CheckFacts, RunFacts, SplitFacts
 
 
@@ -60,14 +61,16 @@ def splits(db: Database, dataset_id: str | None) -> dict[str, list[SplitFacts]]:
     )
     found: dict[str, list[SplitFacts]] = {}
     for row in rows:
+        leaks = _leaks(row["certificate"])
         facts = SplitFacts(
             id=row["id"],
             created_at=row["created_at"],
             has_validation=bool(row["folds"] or row["validation"] > 0),
             has_test=row["test"] > 0,
-            is_leaking=_leaks(row["certificate"]),
+            is_leaking=bool(leaks.groups or leaks.files or leaks.pairs),
             unsplit=int(row["unsplit"]),
             classes_changed=bool(row["changed"]),
+            leaks=leaks,
         )
         found.setdefault(row["dataset_id"], []).append(facts)
     return found
@@ -122,6 +125,7 @@ class StoredModel:
     operating_point: str | None
     is_viewed: bool
     is_sealed: bool
+    is_released: bool
 
 
 def models(db: Database, dataset_id: str | None) -> list[StoredModel]:
@@ -130,6 +134,7 @@ def models(db: Database, dataset_id: str | None) -> list[StoredModel]:
         "SELECT m.id, m.name, m.dataset_id, coalesce(m.split_id, '') AS split_id, m.created_at,"
         " m.fold IS NOT NULL AS is_fold, m.is_detector,"
         " json_array_length(m.class_names) AS classes, m.val_macro_f1,"
+        " m.stage = 'released' AS is_released,"
         " p.settings AS operating_point, e.model_id IS NOT NULL AS is_sealed,"
         " EXISTS (SELECT 1 FROM openings o WHERE o.split_id = m.split_id AND o.model_id = m.id)"
         " AS is_viewed FROM models m LEFT JOIN operating_points p ON p.model_id = m.id"
@@ -180,8 +185,34 @@ def in_test(db: Database, split_id: str, sample_ids: list[int]) -> set[int]:
     return {row["sample_id"] for row in rows}
 
 
-def _leaks(certificate: str | None) -> bool:
+def last_test_edit(db: Database, dataset_id: str, split_id: str) -> float:
+    """When a version last changed test images of a split; 0 if none did."""
+    rows = db.conn.execute(
+        "SELECT coalesce(max(v.created_at), 0) FROM dataset_versions v WHERE v.dataset_id = ?1"
+        " AND v.number IN (SELECT c.version FROM sample_changes c JOIN split_members m"
+        " ON m.sample_id = c.sample_id AND m.split_id = ?2 AND m.subset = 'test'"
+        " WHERE c.dataset_id = ?1)",
+        [dataset_id, split_id],
+    )
+    return float(rows.fetchone()[0])
+
+
+def rules_set_at(db: Database, dataset_id: str, model_id: str) -> tuple[float, float]:
+    """When the criteria of a dataset and the threshold of a model were saved; 0 where none is."""
+    rows = db.conn.execute(
+        "SELECT coalesce((SELECT created_at FROM criteria WHERE dataset_id = ?), 0),"
+        " coalesce((SELECT created_at FROM operating_points WHERE model_id = ?), 0)",
+        [dataset_id, model_id],
+    )
+    criteria_at, rule_at = rows.fetchone()
+    return float(criteria_at), float(rule_at)
+
+
+def _leaks(certificate: str | None) -> Leaks:
+    """What a stored certificate counted; nothing where there is none."""
     if certificate is None:
-        return False
-    counted = json.loads(certificate)
-    return any(counted[key] for key in ("groups_across", "exact_across", "near_across"))
+        return Leaks()
+    stored = json.loads(certificate)
+    groups, files, pairs = (stored[f"{key}_across"] or 0 for key in ("groups", "exact", "near"))
+    counted = CountedGroups(stored.get("counted", CountedGroups.BOTH))
+    return Leaks(groups, files, pairs, counted)

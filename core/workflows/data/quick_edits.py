@@ -13,6 +13,7 @@ from core.errors import ConfigError, TouchstoneError
 from core.store import datasets
 from core.store.database import connect
 from core.workflows.data import edits
+from core.workflows.voided import valid_seals, voided_in_words, voided_since
 from core.workspace import Workspace
 
 
@@ -38,11 +39,15 @@ class QuickEdit:
 
 @dataclass(frozen=True)
 class QuickAnswer:
-    """The result of a series of key presses: messages, and the version of the dataset."""
+    """The result of a series of key presses: messages, and the version of the dataset.
+
+    `voided`: the last message says whose sealed tests became void.
+    """
 
     messages: tuple[str, ...]
     failed: bool
     version: int
+    voided: bool = False
 
 
 def quick_edits(workspace: Workspace, dataset_id: str, presses: Sequence[QuickEdit]) -> QuickAnswer:
@@ -54,6 +59,7 @@ def quick_edits(workspace: Workspace, dataset_id: str, presses: Sequence[QuickEd
         NotFoundError: if there is no such dataset.
     """
     messages, failed = [], False
+    sealed = valid_seals(workspace, dataset_id)
     for edit in _together(presses):
         try:
             messages.append(_quick_edit(workspace, dataset_id, edit).summary)
@@ -62,7 +68,10 @@ def quick_edits(workspace: Workspace, dataset_id: str, presses: Sequence[QuickEd
             failed = True
     with connect(workspace) as db:
         version = datasets.find_dataset(db, dataset_id).version
-    return QuickAnswer(tuple(messages), failed, version)
+    voided = voided_since(workspace, dataset_id, sealed)
+    if voided:
+        messages.append(voided_in_words(voided))
+    return QuickAnswer(tuple(messages), failed, version, bool(voided))
 
 
 def _together(presses: Sequence[QuickEdit]) -> list[QuickEdit]:

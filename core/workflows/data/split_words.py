@@ -8,13 +8,14 @@ from core.domain.splits import (
     CountedGroups,
     Grouping,
     GroupKind,
+    Leaks,
     SmallClasses,
     Split,
     SplitMethod,
     SplitStrategy,
     Subset,
 )
-from core.words import count
+from core.words import count, joined
 
 
 def strategy_text(split: Split) -> str:
@@ -110,6 +111,38 @@ def groups_in_words(counted: CountedGroups) -> str:
             return "groups of look-alikes"
         case CountedGroups.BOTH:
             return "parts or groups of look-alikes"
+        case _:
+            assert_never(counted)
+
+
+def leaks_in_words(leaks: Leaks) -> str:
+    """What a split shares, such as `1 group of look-alikes is in more than one subset`.
+
+    Look-alikes and equal files are in the groups, unless these are declared parts.
+    """
+    kinds = [
+        (leaks.groups, _group_in_words(leaks.counted), groups_in_words(leaks.counted)),
+        (
+            0 if leaks.groups and leaks.counted is not CountedGroups.PARTS else leaks.pairs,
+            "pair of look-alikes",
+            "pairs of look-alikes",
+        ),
+        (0 if leaks.groups else leaks.files, "set of identical files", "sets of identical files"),
+    ]
+    shared = [f"{n:,} {one if n == 1 else many}" for n, one, many in kinds if n]
+    total = sum(n for n, _, _ in kinds)
+    return f"{joined(shared)} {'is' if total == 1 else 'are'} in more than one subset"
+
+
+def _group_in_words(counted: CountedGroups) -> str:
+    """What one group of a certificate is."""
+    match counted:
+        case CountedGroups.PARTS:
+            return "part"
+        case CountedGroups.LOOK_ALIKES:
+            return "group of look-alikes"
+        case CountedGroups.BOTH:
+            return "part or group of look-alikes"
         case _:
             assert_never(counted)
 

@@ -10,10 +10,10 @@ sealed test of this model for good. What is recorded:
   nothing: they tell an auditor nothing, and hide what does.
 * a report: each one that is made, because it leaves the workspace.
 * a decision: a threshold judged on the test images, two models compared on them, the verdict on the
-  release criteria. Once for each threshold, pair and set of criteria, however often it is shown:
-  this is how often the test images have answered a question. A threshold is judged when it is
-  saved and the results are open, or when they are opened and it was saved before; showing it adds
-  nothing.
+  release criteria. Once for each threshold, pair, and outcome of a set of criteria, however often
+  it is shown: this is how often the test images have answered a question. A threshold is judged
+  when it is saved and the results are open, or when they are opened and it was saved before;
+  showing it adds nothing.
 
 Where people sign in, the record names their account. Else a person is who she says she is, and on
 the command line the account of the system.
@@ -151,7 +151,12 @@ def record_view(
 
 
 def record_decision(
-    workspace: Workspace, model: Model, words: str, *subject: object, person: str = ""
+    workspace: Workspace,
+    model: Model,
+    words: str,
+    *subject: object,
+    person: str = "",
+    formerly: tuple[object, ...] = (),
 ) -> None:
     """Record a decision that rests on the test results; once for each subject.
 
@@ -161,19 +166,31 @@ def record_decision(
         words: what was decided, for people.
         subject: what it was decided on: values that have a JSON form.
         person: who, as entered.
+        formerly: the subject by which an earlier version knew this decision; empty for none.
 
     Raises:
         SealedError: if the results are sealed.
     """
     with connect(workspace) as db, transaction(db):
         refuse_sealed(db, model)
-        _decide(db, model, words, subject, person=person)
+        if not (formerly and judgement.is_decided(db, model.id, _digest(formerly))):
+            _decide(db, model, words, subject, person=person)
+
+
+def accesses_of(workspace: Workspace, split_id: str) -> tuple[TestSetAccess, ...]:
+    """All recorded views of the test images of a split, for any model, oldest first."""
+    with connect(workspace) as db:
+        return tuple(judgement.openings_of(db, split_id))
+
+
+def _digest(subject: tuple[object, ...]) -> str:
+    return hashlib.sha256(json.dumps(subject).encode()).hexdigest()[:32]
 
 
 def _decide(
     db: Database, model: Model, words: str, subject: tuple[object, ...], *, person: str
 ) -> None:
-    digest = hashlib.sha256(json.dumps(subject).encode()).hexdigest()[:32]
+    digest = _digest(subject)
     if not judgement.is_decided(db, model.id, digest):
         _record(db, model, AccessKind.DECISION, words, person, digest)
 

@@ -8,7 +8,7 @@ from sqlite_utils import Database
 from core.data.file_checks import sha256_of
 from core.domain.datasets import Dataset, DatasetVersion, Sample, SampleState, SampleStatus, Verdict
 from core.domain.models import Model
-from core.domain.signoff import Obstacle, Seal, TestSetAccess
+from core.domain.signoff import AccessKind, Obstacle, Seal, TestSetAccess
 from core.domain.splits import Split, Subset
 from core.evaluation.decisions.rule import same_rules
 from core.evaluation.measures.parts import Unit
@@ -57,6 +57,16 @@ class SignOff:
     def own_openings(self) -> tuple[TestSetAccess, ...]:
         """The recorded views for this model."""
         return tuple(o for o in self.accesses if o.model_id == self.model.id)
+
+    @property
+    def earlier_openings(self) -> tuple[TestSetAccess, ...]:
+        """The openings of these test images for other models, before the first one for this."""
+        first = min((o.opened_at for o in self.own_openings), default=float("inf"))
+        return tuple(
+            o
+            for o in self.accesses
+            if o.model_id != self.model.id and o.kind is AccessKind.OPENING and o.opened_at < first
+        )
 
     @property
     def is_opened(self) -> bool:

@@ -8,6 +8,7 @@ from core.domain.datasets import Dataset, DatasetVersion
 from core.domain.keeping.people import Right
 from core.errors import TouchstoneError
 from core.workflows.data import edits, versions
+from core.workflows.voided import seals_in_words, valid_seals
 from core.workspace import Workspace
 from pages.data.classes import verdicts
 from pages.ui import errors, text
@@ -16,6 +17,12 @@ from pages.ui.people import rights
 
 def show(workspace: Workspace, dataset: Dataset) -> None:
     """Everything about the classes."""
+    sealed = seals_in_words(valid_seals(workspace, dataset.id))
+    if sealed:
+        st.warning(
+            f"**A change of verdicts or classes voids {text.plain(sealed)}.**",
+            icon=":material/lock:",
+        )
     verdicts.show(workspace, dataset)
     with st.expander("Rename, merge or add classes", key="class_edits"):
         for column, part in zip(

@@ -13,6 +13,7 @@ from core.domain.findings import FindingKind, Fix
 from core.domain.parts import PartAnswer
 from core.errors import TouchstoneError
 from core.workflows.data import fixes, quality
+from core.workflows.voided import valid_seals, voided_in_words, voided_since
 from core.workspace import Workspace
 
 MESSAGE_S = 60.0  # for so long a message is still news
@@ -127,12 +128,19 @@ def carry_out(
         if request.do is Do.SHOW or (request.do, request.how) == (Do.ALL, Fix.RELABEL):
             for_page.append(request)
             continue
-        remember(kept, partial(_done, workspace, dataset_id, request, kept))
+        do = partial(_done, workspace, dataset_id, request, kept)
+        remember(workspace, dataset_id, kept, do)
     return for_page
 
 
-def remember(kept: Diary, do: Callable[[], fixes.AppliedFix | None]) -> bool:
+def remember(
+    workspace: Workspace,
+    dataset_id: str,
+    kept: Diary,
+    do: Callable[[], fixes.AppliedFix | None],
+) -> bool:
     """Apply a fix and say so, or why it is not possible; whether it was applied."""
+    sealed = valid_seals(workspace, dataset_id)
     try:
         applied = do()
     except TouchstoneError as err:
@@ -140,7 +148,8 @@ def remember(kept: Diary, do: Callable[[], fixes.AppliedFix | None]) -> bool:
         return False
     if applied is not None:
         kept.applied.append(applied)
-        kept.say(f"{applied.words}.")
+        voided = voided_in_words(voided_since(workspace, dataset_id, sealed))
+        kept.say(f"{applied.words}. {voided}".strip())
     return True
 
 

@@ -72,5 +72,5 @@ def review(workspace: Workspace, dataset: Dataset, findings: Sequence[Finding]) 
         ),
     ):
         relabel = partial(fixes.fix, workspace, dataset.id, ticked, Fix.RELABEL)
-        actions.remember(actions.diary(dataset.id), relabel)
+        actions.remember(workspace, dataset.id, actions.diary(dataset.id), relabel)
         st.rerun()

@@ -161,7 +161,7 @@ function createEditor(root) {
     try {
       const answer = await post(batch)
       if (answer.error) say(answer.error, true)
-      else say(answer.messages.join(' · '), answer.failed)
+      else say(answer.messages.join(' · '), answer.failed || answer.voided)
       for (const [key, state] of Object.entries(answer.states ?? {})) {
         Object.assign(itemOf(key) ?? {}, state)
       }

@@ -108,14 +108,16 @@ function createViewer(mounted) {
     return view.error ? { problem: view.error, title: 'Not found', icon: 'error', tone: 'wrong' } : view
   })
   const heats = createCache(readHeat)
-  const alikes = createCache(async url => {
+  const readAnswer = async url => {
     const answer = await (await fetch(url)).json()
     if (answer.error) throw new Error(answer.error)
     return answer
-  })
+  }
+  const alikes = createCache(readAnswer), finals = createCache(readAnswer)
   const sliders = [...root.querySelectorAll('[data-change]')]
   // What is tried out on the image in view; `said` is the answer, which the bars show.
-  const trial = { cover: null, covering: false, said: null, busy: false, late: false, turn: 0 }
+  // `start` is what the final model says of the unchanged image, where the bars are of another.
+  const trial = { cover: null, covering: false, said: null, start: null, busy: false, late: false, turn: 0 }
   const camera = { scale: 1, x: 0, y: 0, fits: true }
   const undoable = []  // keys of the images corrected here, newest last
   let data = null, send = null, gone = 0, triedLink = false, place = location.href
@@ -250,6 +252,7 @@ function createViewer(mounted) {
     drawWords()
     await drawImage(mine, isOther)
     if (mine !== turn) return
+    if (view.result?.final && !view.problem) drawFinal(mine)
     await drawHeat()
     if (mine !== turn) return
     if (view.result && !view.problem) drawAlike(mine)
@@ -330,7 +333,8 @@ function createViewer(mounted) {
       for (const word of bar.roles) who.append(element('small', '', word))
       const fill = element('span', 'fill'), now = trial.said
       fill.style.width = 100 * (now ? now.confidences[bar.index] : bar.confidence) + '%'
-      const words = now ? `${bar.words} → ${now.words[bar.index]}` : bar.words
+      const before = trial.start?.words[bar.index] ?? bar.words
+      const words = now ? `${before} → ${now.words[bar.index]}` : bar.words
       const line = element('span', 'line')
       line.append(fill)
       button.append(who, element('span', 'words', words), line)
@@ -469,7 +473,8 @@ function createViewer(mounted) {
       part('square').style.opacity = 1
       setOpacity()
       status.textContent = heat.highest ? '' : 'Nothing speaks for it'
-      tag.textContent = (tag.textContent ? tag.textContent + ' · evidence for ' : 'Evidence for ') + bar.name
+      const whose = view.result.final ? ', final model' : ''
+      tag.textContent = (tag.textContent ? tag.textContent + ' · evidence for ' : 'Evidence for ') + bar.name + whose
       dialog.dataset.heat = 'shown'
     } catch (error) {
       const why = error.isAnswer ? error.message : 'No heatmap: the server did not answer'
@@ -478,6 +483,14 @@ function createViewer(mounted) {
       clearTimeout(slow)
       if (mine === heatTurn && status.textContent === 'Computing …') status.textContent = ''
     }
+  }
+
+  // What the final model says, where the bars are of one that had not seen the image.
+  async function drawFinal(mine) {
+    try {
+      const answer = await finals.get(view.result.final)
+      if (mine === turn) part('note').textContent = answer.note
+    } catch { /* the note stays, which says whose the bars are */ }
   }
 
   // The nearest training images, the second explanation; after the heatmap, as both take turns.
@@ -534,7 +547,7 @@ function createViewer(mounted) {
   // ---- what if: changed copies of the image in view, asked one at a time, the newest last
 
   function clearTrial() {
-    Object.assign(trial, { cover: null, covering: false, said: null, late: false })
+    Object.assign(trial, { cover: null, covering: false, said: null, start: null, late: false })
     trial.turn++
     for (const slider of sliders) slider.value = slider.defaultValue
     drawTrial()
@@ -578,7 +591,9 @@ function createViewer(mounted) {
     trial.busy = true
     let said
     try {
+      const start = view.result.final ? await finals.get(view.result.final) : null
       said = await (await fetch(`${view.result.what_if}&${asked}`)).json()
+      if (mine === trial.turn) trial.start = start
     } catch {
       said = { error: 'No answer from the server.' }
     }
@@ -743,7 +758,7 @@ function createViewer(mounted) {
         const answer = await post(`/datasets/${encodeURIComponent(dataset)}/edits`,
           { edits: [edit], shown: near })
         if (answer.error || answer.failed) return say(answer.error ?? answer.messages.join(' · '), true)
-        say(answer.messages.join(' · '))
+        say(answer.messages.join(' · '), answer.voided)
         if (edit.action === 'undo') undoable.pop()
         else undoable.push(about.key)
         edited = { dataset, versions: [...(edited?.versions ?? []), answer.version] }

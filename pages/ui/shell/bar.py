@@ -220,7 +220,8 @@ def follow_pick(choice: Choice, place: Place) -> None:
     if picked is None:
         return
     if level is None and choice.dataset:
-        _go(Place.VERSIONS, {"dataset": choice.dataset.id, "version": str(picked)})
+        # Why all that is open: the history of a dataset changes neither its split nor its model.
+        _go(Place.VERSIONS, {**choice.link, "version": str(picked)})
     item = choice.inventory.find(picked) if level else None
     if item is None:  # deleted since the menu was drawn: the next run shows what there is
         return

@@ -37,7 +37,8 @@ class Choice:
     """What is open on a page; each level belongs to the one before, except for free models.
 
     `coming`: the name of a dataset that is not there yet, where the page is about that one; what is
-    open stays so for the other pages.
+    open stays so for the other pages. `is_split_assumed`: nobody chose the split, which is newer
+    than all models; links leave it open, so that pages of results open a model.
     """
 
     inventory: Inventory
@@ -46,6 +47,7 @@ class Choice:
     model: Item | None
     problem: Problem | None = None
     coming: str | None = None
+    is_split_assumed: bool = False
 
     def at(self, level: Level) -> Item | None:
         """What is open at a level; None for runs, which only their page opens."""
@@ -57,6 +59,8 @@ class Choice:
     def link(self) -> dict[str, str]:
         """The parameters of a link that opens the same."""
         named = {level.value: self.at(level) for level in Level}
+        if self.is_split_assumed:
+            del named[Level.SPLIT.value]
         return {name: item.id for name, item in named.items() if item is not None}
 
     @property
@@ -82,7 +86,12 @@ Ids = Mapping[Level, str]
 
 
 def resolve(
-    inventory: Inventory, asked: Ids, remembered: Ids, *, free_model: bool = False
+    inventory: Inventory,
+    asked: Ids,
+    remembered: Ids,
+    *,
+    free_model: bool = False,
+    newest_split: bool = False,
 ) -> Choice:
     """What is open.
 
@@ -95,15 +104,35 @@ def resolve(
         remembered: ids that were used last; what is gone of them is passed over.
         free_model: whether the page uses models: one without a dataset will do where the dataset
             has none, and a released one comes before newer ones.
+        newest_split: whether the page goes on from a split: one that is newer than all models
+            comes before theirs.
     """
     found = {level: _found(inventory, level, asked[level]) for level in asked}
     leader = next((e for level in _SPECIAL_FIRST if (e := found.get(level)) and e.dataset_id), None)
     free = next((e for e in (found.get(Level.MODEL),) if e and not e.dataset_id), None)
     dataset = _dataset(inventory, leader, remembered)
     split = _split(inventory, dataset, leader, remembered, uses_models=free_model)
+    newest = _unused_split(inventory, dataset) if newest_split else None
+    is_chosen = bool(leader and leader.split_id) or _is_remembered(split, remembered)
+    is_split_assumed = newest is not None and not is_chosen
+    split = newest if is_split_assumed else split
     model = free or _model(inventory, dataset, split, leader, remembered, free_model=free_model)
     problem = _problem(inventory, asked, found) or _contradiction(inventory, leader, found)
-    return Choice(inventory, dataset, split, model, problem)
+    return Choice(inventory, dataset, split, model, problem, is_split_assumed=is_split_assumed)
+
+
+def _is_remembered(split: Item | None, remembered: Ids) -> bool:
+    return split is not None and split.id == remembered.get(Level.SPLIT)
+
+
+def _unused_split(inventory: Inventory, dataset: Item | None) -> Item | None:
+    """The newest split of a dataset, if it came after all models; None where one came later."""
+    if dataset is None:
+        return None
+    made = (Level.SPLIT, Level.MODEL)
+    own = (i for i in inventory.items if i.level in made and i.dataset_id == dataset.id)
+    newest = next(own, None)
+    return newest if newest is not None and newest.level is Level.SPLIT else None
 
 
 _SPECIAL_FIRST = (Level.RUN, Level.MODEL, Level.SPLIT, Level.DATASET)

@@ -7,7 +7,7 @@ import streamlit as st
 from core.domain.stages.states import DatasetStages, Stage, StageReason, StageStatus
 from core.errors import ConfigError
 from core.workflows import stages
-from core.workflows.inventory import Level
+from core.workflows.inventory import Item, Level
 from core.workflows.results import thresholds
 from core.workspace import Workspace
 from pages.ui import context, stage_words, state, text
@@ -108,6 +108,13 @@ def _missing(place: Place, choice: Choice) -> str:
     if place.level is None:
         return ""
     if place.level is Level.RUN:
-        own = choice.inventory.of_dataset(Level.RUN, choice.dataset.id) if choice.dataset else []
-        return "" if own else _MISSING[place.level]
-    return "" if choice.at(place.level) else _MISSING[place.level]
+        return "" if _own(choice, Level.RUN) else _MISSING[place.level]
+    if choice.at(place.level) is None:
+        return _MISSING[place.level]
+    is_alone = choice.dataset is not None and len(_own(choice, Level.MODEL)) < 2
+    return "Needs two models." if place is Place.COMPARE and is_alone else ""
+
+
+def _own(choice: Choice, level: Level) -> list[Item]:
+    """What the open dataset has of a level."""
+    return choice.inventory.of_dataset(level, choice.dataset.id) if choice.dataset else []

@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import assert_never
 from urllib.parse import urlencode
@@ -33,6 +33,7 @@ from pages.ui.viewer.viewing import ImageKind, Tone
 
 UNFAMILIAR, UNFAMILIAR_SHAPE = "Unlike the training images", "help"
 UNFAMILIAR_ICON = f":material/{UNFAMILIAR_SHAPE}:"
+HELD_OUT = "Predicted by a model that had not seen this image."
 GONE = "This image was uploaded in another session, or its place was needed. Drop it again."
 
 
@@ -52,9 +53,10 @@ class ImageResult:
     """What a model says of an image; boxes are left, top, right, bottom in fractions of it.
 
     `heat` is the address of the heatmaps; `&class=` and `&method=` are added to it; `alike` that
-    of the nearest training images, `what_if` that of changed copies. `side` is that of the
-    network's square in its own pixels. `methods` are the best ones first; `tests` is the page that
-    tests them.
+    of the nearest training images, `what_if` that of changed copies. `final` is that of what the
+    final model says where `bars` are of one that had not seen the image; else empty. `side` is
+    that of the network's square in its own pixels. `methods` are the best ones first; `tests` is
+    the page that tests them.
     """
 
     bars: tuple[ClassBar, ...]
@@ -67,6 +69,7 @@ class ImageResult:
     seen: tuple[float, float, float, float]
     methods: tuple[MethodView, ...]
     tests: str
+    final: str = ""
 
 
 @dataclass(frozen=True)
@@ -114,6 +117,8 @@ def of_sample(workspace: Workspace, sample_id: int, model: Model | None) -> Imag
         version = sample.sha256[:12]
         size = (sample.width, sample.height)
         result = _result(workspace, where, model, said.bars, size, version)
+        if said.is_held_out:
+            result = replace(result, final=result.what_if.replace("/whatif?", "/final?"))
     excluded = sample.status is not SampleStatus.USED
     title, tone, icon = (said.title, said.tone, said.icon) if said else _unjudged(facts)
     return ImageView(
@@ -222,12 +227,13 @@ def decision_look(decision: PartDecision | None) -> tuple[Tone, str]:
 
 @dataclass(frozen=True)
 class _Said:
-    """What a model says of a sample."""
+    """What a model says of a sample; `is_held_out`: not the final one, but one before its refit."""
 
     title: str
     tone: Tone
     icon: str
     bars: tuple[ClassBar, ...]
+    is_held_out: bool = False
 
 
 def _said(
@@ -243,7 +249,10 @@ def _said(
             return None, note
     item = _judged(workspace, model, subset, facts.sample.id) if subset else None
     if item is not None:
-        return _said_of(item, model.class_names), ""
+        said = _said_of(item, model.class_names)
+        if model.validation_cross_validated and subset is Subset.VALIDATION:
+            return replace(said, is_held_out=True), HELD_OUT
+        return said, ""
     if path is None:
         return None, ""
     try:

@@ -78,6 +78,27 @@ def what_if_view(model: Model, said: Prediction, seen: bytes, note: str) -> What
 
 
 @dataclass(frozen=True)
+class FinalView:
+    """What the final model says of an image whose bars are of a model that had not seen it.
+
+    `words` are by class index; `note` tells the two apart.
+    """
+
+    words: tuple[str, ...]
+    note: str
+
+
+def final_view(model: Model, said: Prediction, held_out: str) -> FinalView:
+    """What the dialog adds to `held_out`, the sentence that says whose the bars are."""
+    confidences = dict(said.confidences)
+    return FinalView(
+        tuple(text.confidence(confidences[name]) for name in model.class_names),
+        f"{held_out.rstrip('.')}; the final model says {said.class_name} "
+        f"{text.confidence(said.confidence)}.",
+    )
+
+
+@dataclass(frozen=True)
 class AlikeTile:
     """A training image that is near to the shown one; `page` is where it opens."""
 

@@ -123,6 +123,27 @@ async def _what_if(request: Request) -> Response:
     return JSONResponse(asdict(view), headers=_NEW)
 
 
+async def _final(request: Request) -> Response:
+    """What the final model says of an image that it learned from, after its stored result."""
+
+    def answer() -> explaining.FinalView:
+        workspace, model = open_workspace(), _known_model(request)
+        view = about.of_sample(workspace, request.path_params["sample"], model)
+        if view.result is None or not view.result.final:
+            raise NotFoundError(view.note or "There is no other result.", "Reload the page.")
+        sources = [_source(request)]
+        (said,) = prediction.predict(workspace, model, sources, [view.name], call=inference.call)
+        if said.error is not None:
+            raise NotFoundError(said.error)
+        return explaining.final_view(model, said, about.HELD_OUT)
+
+    try:
+        view = await in_time(PICTURES, PICTURE_S, answer)
+    except TouchstoneError as err:
+        return JSONResponse({"error": str(err)}, 404)
+    return JSONResponse(asdict(view), headers=_NEW)
+
+
 def _asked_change(request: Request) -> WhatIf:
     """The change that an address asks for; numbers beyond what a slider gives are held at its end.
 
@@ -256,6 +277,7 @@ ROUTES = [
     Route("/pictures/{sample:int}/alike", _alike),
     Route("/pictures/{sample:int}/heated", _heated),
     Route("/pictures/{sample:int}/whatif", _what_if),
+    Route("/pictures/{sample:int}/final", _final),
     Route("/pictures/{sample:int}/marks", _mark, methods=["POST"]),
     Route("/uploaded/{token}/about", _about),
     Route("/uploaded/{token}/input", _input),

@@ -46,6 +46,9 @@ TRAINED = replace(SPLITTED, models=(MODEL,))
 READY = replace(MODEL, has_rule=True)
 SEALED = replace(READY, seal=SealFacts(20.0))
 OPENED = replace(READY, is_viewed=True, seal=SealFacts(20.0, is_opened=True))
+VOID = replace(
+    OPENED, seal=SealFacts(20.0, True, (SealChange.TEST_IMAGES,), voided_at=50.0, images=1)
+)
 PASSED = ReadVerdict("m", (), "", "", 30.0)
 ESCAPES = MissedCriterion(MissedKind.ESCAPE)
 UNPROVEN = MissedCriterion(MissedKind.ESCAPE, only_unproven=True, parts_needed=300)
@@ -286,6 +289,30 @@ TABLE = {
         StageReason.INVALIDATED,
         StepAction.SEE_CHANGES,
     ),
+    # Home dropped to the stage of a model that had been there all along, and did not say why.
+    "invalid since, with another model that was there before": (
+        replace(
+            TRAINED, has_criteria=True, models=(replace(READY, id="next", created_at=40.0), VOID)
+        ),
+        "ddddc",
+        StageReason.INVALIDATED,
+        StepAction.SEE_CHANGES,
+    ),
+    # It said that the images must be split, though they had been when the model was signed off.
+    "invalid since, of a split that leaks": (
+        _with(replace(VOID, verdict=PASSED), splits=(replace(SPLIT, is_leaking=True),), check=None),
+        "doooc",
+        StageReason.INVALIDATED,
+        StepAction.SEE_CHANGES,
+    ),
+    "invalid since, and another model was trained after that": (
+        replace(
+            TRAINED, has_criteria=True, models=(replace(READY, id="next", created_at=60.0), VOID)
+        ),
+        "ddddc",
+        StageReason.READY_TO_SEAL,
+        StepAction.SEAL_TEST,
+    ),
     "failed": (
         _with(replace(OPENED, verdict=FAILED)),
         "ddddc",
@@ -339,6 +366,8 @@ def test_stages_and_the_next_step_follow_from_the_facts(case):
         assert stage_words.reason_in_words(state).endswith(".")
     assert stage_words.link_of(given.next_step).query
     best, signing = best_of(facts), given.states[Stage.SIGNED_OFF].reason
+    # Sign-off said "Needs a trained model" beside a model of a split that leaks.
+    assert (signing is StageReason.NEEDS_MODEL) is (best is None)
     if best is not None and (standing := STANDINGS.get(signing)):
         assert standing_of(best) is standing
 
@@ -459,3 +488,24 @@ def test_the_model_that_passed_its_test_is_shown_before_better_ones_on_validatio
     failed = replace(OPENED, id="failed", val_macro_f1=0.99, verdict=FAILED)
     facts = replace(TRAINED, models=(failed, MODEL, passed), has_criteria=True)
     assert [model.id for model in board._worth_showing(facts)] == ["passed", "m", "failed"]
+
+
+def test_between_equally_good_models_the_one_that_people_chose_is_shown():
+    # The trophy went to the newest of several with the same macro F1.
+    newest = replace(MODEL, id="newest", created_at=40.0)
+    ruled, released = replace(READY, id="ruled"), replace(MODEL, id="used", is_released=True)
+    sealed = replace(SEALED, id="sealed")
+    facts = replace(TRAINED, models=(newest, ruled, sealed, released), has_criteria=True)
+    shown = [model.id for model in board._worth_showing(facts)]
+    assert shown == ["used", "sealed", "ruled", "newest"]
+    assert best_of(replace(facts, models=(newest, ruled))).id == "ruled"
+
+
+def test_what_a_model_misses_on_validation_is_a_sentence():
+    # It read "full epoch 0 · on validation: escapes".
+    assert stage_words.misses_in_words((ESCAPES,)) == "misses the limit for escapes"
+    recall = replace(ESCAPES, kind=MissedKind.RECALL, class_name="crack")
+    assert stage_words.misses_in_words((ESCAPES, recall, UNPROVEN)) == (
+        "misses the limits for escapes and recall of crack, "
+        "has escapes not proven (300 parts needed)"
+    )
