@@ -267,7 +267,7 @@ def _pixels(workspace: Workspace, dataset: Dataset, network: str) -> PreprocessC
 
 
 def form(workspace: Workspace, dataset: Dataset, split: Split) -> None:
-    refused = networks.refused_files(workspace)  # first: a link may ask for a new one
+    misfits = networks.refused_files(workspace)  # first: a link may ask for a new one
     wanted = setting_fields.asked()
     # Why read before they are drawn: the answer on top then moves nothing below it.
     wanted.recipe = st.session_state.get("recipe", wanted.recipe)
@@ -321,7 +321,7 @@ def form(workspace: Workspace, dataset: Dataset, split: Split) -> None:
             settings(workspace, defaults, split, wanted, refused)
             configs = setting_fields.configs(defaults, values, wanted)
             rate_finder.offer(workspace, dataset, split, configs, pixels, wanted, defaults)
-            networks.section(workspace, refused)
+            networks.section(workspace, misfits)
         if wanted.own and st.button("Back to defaults", icon=":material/undo:", key="reset"):
             setting_fields.forget(wanted)
             st.rerun()
