@@ -43,7 +43,7 @@ def import_source(
             parser=LabelSource,
             metavar="|".join(LabelSource),
             help="Where the class comes from.",
-            show_default="what --table, --pattern or --level imply, else last_folder",
+            show_default="what --table, --pattern, --level or --one-class imply, else last_folder",
         ),
     ] = None,
     pattern: Annotated[
@@ -58,6 +58,9 @@ def import_source(
             help="Folder that names the class: 1 is the top folder, -1 the folder of the file."
         ),
     ] = None,
+    one_class: Annotated[
+        str, typer.Option(help="The class of all images, whatever their folders are.")
+    ] = "",
     table: Annotated[
         Path | None,
         typer.Option(
@@ -186,6 +189,7 @@ def import_source(
             zip_encoding=zip_encoding,
             sheet=sheet,
             decimal=decimal,
+            one_class=one_class,
         )
         if into is not None:
             job = datasets.start_adding(

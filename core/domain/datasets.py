@@ -20,6 +20,7 @@ class LabelSource(StrEnum):
     PATTERN = "pattern"
     TABLE = "table"
     FOLDER_LEVEL = "folder_level"
+    ONE_CLASS = "one_class"  # all images have the class that was typed
 
     @classmethod
     def _missing_(cls, value: object) -> "LabelSource | None":

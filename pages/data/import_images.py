@@ -48,15 +48,6 @@ def show_plan(plan: ImportPlan, place: Path, zip_encoding: str) -> None:
         import_source.sample_images(plan, place, zip_encoding)
 
 
-def _say_small_classes(plan: ImportPlan) -> None:
-    small = [name for name, count in plan.class_counts.items() if count < 3]
-    if small:
-        st.warning(
-            f"Classes with too few images for a split: {text.plain(', '.join(small[:10]))}. "
-            "Leave them out, or add images."
-        )
-
-
 def form(workspace: Workspace) -> None:
     with st.container(key="import_source"):
         source = import_source.choose_source(workspace)
@@ -72,7 +63,7 @@ def form(workspace: Workspace) -> None:
             mark, names = listing
             with rule_place:
                 import_source.choose_zip_encoding(source.place, names)
-                rules = import_rules.choose_rules(labels, names.names, table)
+                rules = import_rules.choose_rules(labels, names.names, table, source.name)
                 rules = replace(rules, zip_encoding=names.zip_encoding)
                 first = planned(mark, names, rules, into)
                 if labels in SHOWN_AT_ONCE:
@@ -126,6 +117,9 @@ def review(
         rules = replace(rules, leave_out=_left_out(planned(mark, names, rules, into)))
         plan = planned(mark, names, rules, into)
         with decisions:
+            if plan.flat:
+                import_source.offer_ways(workspace, source, plan)
+                return
             st.markdown(
                 f"**{text.count(len(plan.candidates), 'image')}** in "
                 f"**{text.count(len(plan.class_counts), 'class')}** would be imported."
@@ -134,7 +128,7 @@ def review(
             if plan.class_level is not None:
                 import_rules.offer_level(names.names, plan.class_level)
         refuse_empty_import(Path(source.shown).name, plan)
-        _say_small_classes(plan)
+        import_rules.say_small_classes(plan)
         widgets.skipped_files(plan.skipped, "would be skipped")
     # Why before the pictures: with many classes the button was out of sight.
     with st.container():

@@ -19,6 +19,7 @@ LABEL_WORDS = {
     LabelSource.FILE_NAME: "whole file name",
     LabelSource.PATTERN: "pattern in the path",
     LabelSource.TABLE: "label table (CSV, Excel or JSON)",
+    LabelSource.ONE_CLASS: "none: all images are one class",
 }
 FIRST_PATTERN = r"(?P<label>[^/]+)/[^/]+$"
 COMBINED_WORDS = {
@@ -61,8 +62,16 @@ def choose_label_source() -> LabelSource:
     return LabelSource(chosen)
 
 
-def choose_rules(labels: LabelSource, names: Sequence[str], table: bytes | None) -> ImportRules:
+def choose_rules(
+    labels: LabelSource, names: Sequence[str], table: bytes | None, source_name: str
+) -> ImportRules:
     """The rules of this form, without the choices that follow later.
+
+    Args:
+        labels: where the classes come from.
+        names: of the files.
+        table: the label table, if there is one.
+        source_name: suggested for the class, if there is one for all images.
 
     Raises:
         ConfigError: if an entry is invalid.
@@ -76,10 +85,18 @@ def choose_rules(labels: LabelSource, names: Sequence[str], table: bytes | None)
         case LabelSource.TABLE:
             rules = None if table is None else import_table.choose_table(table, names)
             return ImportRules(labels, table=rules)
+        case LabelSource.ONE_CLASS:
+            return ImportRules(labels, class_name=_class_name(source_name or "good"))
         case LabelSource.LAST_FOLDER | LabelSource.FILE_NAME | LabelSource.FILE_NAME_REMOVE_INDEX:
             return ImportRules(labels)
         case _:
             assert_never(labels)
+
+
+def _class_name(suggested: str) -> str:
+    return st.text_input(
+        "Name of the class", suggested, max_chars=100, key=f"class_name_{suggested}", width=420
+    )
 
 
 def _pattern() -> str:
@@ -148,6 +165,16 @@ def show_decisions(plan: ImportPlan) -> None:
             st.markdown(f"{icon} {text.plain(decision.sentence)}")
 
 
+def say_small_classes(plan: ImportPlan) -> None:
+    """Classes that a split could not divide."""
+    small = [name for name, count in plan.class_counts.items() if count < 3]
+    if small:
+        st.warning(
+            f"Classes with too few images for a split: {text.plain(', '.join(small[:10]))}. "
+            "Leave them out, or add images."
+        )
+
+
 def offer_level(names: Sequence[str], level: int) -> None:
     """A button that takes the classes from another level of folders."""
 
@@ -162,6 +189,15 @@ def offer_level(names: Sequence[str], level: int) -> None:
         key="use_level",
         on_click=choose,
     )
+
+
+def offer_one_class() -> None:
+    """A button that gives all images one class, which has then a name of its own."""
+
+    def choose() -> None:
+        st.session_state["labels"] = LabelSource.ONE_CLASS
+
+    st.button("Import as one class", icon=":material/label:", key="use_one_class", on_click=choose)
 
 
 def change_decisions(kinds: set[PlanChoiceKind], *, adding: bool) -> tuple[bool, bool]:

@@ -14,8 +14,11 @@ from core.data.importing.plan import ImportPlan
 from core.data.importing.preview import preview_images
 from core.data.importing.walk import SourceNames
 from core.domain.keeping.people import Right
+from core.errors import TouchstoneError
+from core.workflows import folders
 from core.workflows.data import uploads
 from core.workspace import Workspace, folders_are_closed
+from pages.data import import_rules
 from pages.ui import errors, inference, state, text
 from pages.ui.components import zip_upload
 from pages.ui.folder_picker import folder_field
@@ -94,6 +97,41 @@ def _folder() -> ImportSource | None:
         st.error("Enter the full path, starting at the root of the disk.", icon=":material/error:")
         return None
     return ImportSource(path, False, str(path), path.name)
+
+
+def offer_ways(workspace: Workspace, source: ImportSource, plan: ImportPlan) -> None:
+    """What to do with images that lie in no class folder: what was given is often one of them."""
+    st.markdown(
+        f"**{text.count(plan.flat, 'image')}** lie directly in "
+        f"**{text.plain(Path(source.shown).name)}**, not in class folders."
+    )
+    with st.container(horizontal=True):
+        _offer_folder_above(workspace, source)
+        import_rules.offer_one_class()
+
+
+def _offer_folder_above(workspace: Workspace, source: ImportSource) -> None:
+    """A button that takes the folder above instead, if that has class folders."""
+    above = source.place.parent
+    if source.is_upload or not source.place.is_dir():
+        return
+    try:
+        classes = folders.open_folder(workspace, above).counts().class_folders
+    except TouchstoneError:  # outside of what may be read: then it is no offer
+        return
+    if classes < 2:
+        return
+
+    def choose() -> None:
+        st.session_state["folder"] = str(above)
+
+    st.button(
+        f"Use the folder above ({text.count(classes, 'class')})",
+        type="primary",
+        icon=":material/drive_folder_upload:",
+        key="use_folder_above",
+        on_click=choose,
+    )
 
 
 def _zip(workspace: Workspace) -> ImportSource | None:

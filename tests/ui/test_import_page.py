@@ -114,6 +114,43 @@ def test_a_guessed_label_column_is_said_among_the_decisions(
     assert not app.exception
 
 
+def test_a_folder_of_images_is_one_class_or_the_folder_above_is_meant(
+    open_page: OpenPage, workspace: Workspace, tmp_path
+) -> None:  # type: ignore[no-untyped-def]
+    # Who chose …/parts/crack was refused with "One folder of good images is enough to begin with".
+    names = [f"parts/{label}/{number}.png" for label in ("crack", "good") for number in range(4)]
+    folder = tree(tmp_path, *names) / "parts" / "crack"
+    app = open_page("data/import_images.py", workspace)
+    app.text_input(key="folder").set_value(str(folder)).run()
+    assert said(app, "**4 images** lie directly in **crack**, not in class folders.")
+    assert not app.error
+    assert not any(button.key == "do_import" for button in app.button)
+
+    app.button(key="use_one_class").click().run()
+    assert app.text_input(key="class_name_crack").value == "crack"
+    assert said(app, "**4 images** in **1 class** would be imported.")
+    assert not said(app, "choose the folder above")
+    app.text_input(key="class_name_crack").set_value("torn").run()
+    assert said(app, "All images have the class 'torn'")
+
+    app.selectbox(key="labels").set_value(LabelSource.LAST_FOLDER).run()
+    assert app.button(key="use_folder_above").label == "Use the folder above (2 classes)"
+    app.button(key="use_folder_above").click().run()
+    assert app.text_input(key="folder").value == str(folder.parent)
+    assert said(app, "**8 images** in **2 classes** would be imported.")
+    assert not app.exception
+
+
+def test_the_folder_above_is_offered_only_where_it_has_classes(
+    open_page: OpenPage, workspace: Workspace, tmp_path
+) -> None:  # type: ignore[no-untyped-def]
+    folder = tree(tmp_path / "alone" / "shots", "1.png", "2.png")
+    app = open_page("data/import_images.py", workspace)
+    app.text_input(key="folder").set_value(str(folder)).run()
+    assert app.button(key="use_one_class")
+    assert not any(button.key == "use_folder_above" for button in app.button)
+
+
 def test_the_suggested_name_follows_the_source_until_somebody_types_one(
     open_page: OpenPage, workspace: Workspace, tmp_path
 ) -> None:  # type: ignore[no-untyped-def]

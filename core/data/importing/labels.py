@@ -84,6 +84,7 @@ _DIVIDE_CLASSES = (",", "+", "/", "&", " and ", " und ")  # only between names t
 _ANSWER_KEYS = ("choices", "classifications", "answer", "answers", "title", "name", "value")
 _NO_CLASS_NAME = "The file name contains no class name."
 _NO_CLASS_FOLDER = "The file is not inside a class folder."
+_NO_NAME_TYPED = "The class has no name yet."
 _CAMEL = re.compile(r"(?<=[a-zäöü])(?=[A-ZÄÖÜ])")
 _WORD = re.compile(r"[^\W\d_]+")
 
@@ -102,13 +103,16 @@ class Labelled:
 PathRule = Callable[[str], Labelled]
 
 
-def path_rule(source: LabelSource, *, pattern: str = "", level: int = -1) -> PathRule:
+def path_rule(
+    source: LabelSource, *, pattern: str = "", level: int = -1, class_name: str = ""
+) -> PathRule:
     """The function that reads the class from a path below the source folder.
 
     `last_folder`: `pills/crack/12.png` -> `crack`. `file_name`: -> `12`.
     `file_name_remove_index`: the base name without all trailing digits, underscores and numbers of
     copies, `crack_20180101 (2).png` -> `crack`. `folder_level`: 1 is the top folder, -1 the last
-    one. `pattern`: the groups `label` and `group` of a regular expression.
+    one. `pattern`: the groups `label` and `group` of a regular expression. `one_class`: the class
+    name for every path.
 
     Raises:
         ConfigError: if the pattern is invalid.
@@ -126,6 +130,8 @@ def path_rule(source: LabelSource, *, pattern: str = "", level: int = -1) -> Pat
         case LabelSource.FOLDER_LEVEL:
             reason = f"The file is less than {count(abs(level), 'folder')} deep."
             return lambda name: _labelled(folder_at(name, level) or "", reason)
+        case LabelSource.ONE_CLASS:
+            return lambda _: _labelled(class_name, _NO_NAME_TYPED)
         case LabelSource.TABLE:
             raise ValueError("a table is matched by `match_table`")
         case _:

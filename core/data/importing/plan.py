@@ -79,6 +79,7 @@ class ImportPlan:
     class names that look like several labels, of which nobody has said yet what they are.
     `suggestion`: the rules make a class of every image or nearly so, and which rule would not.
     `class_level`: the rules make one class, and the folders at this level look like classes.
+    `flat`: how many images lie directly in the source, where only a folder would be their class.
     """
 
     candidates: tuple[Candidate, ...]
@@ -89,6 +90,7 @@ class ImportPlan:
     combined: tuple[str, ...] = ()
     suggestion: str | None = None
     class_level: int | None = None
+    flat: int = 0
 
     @property
     def class_counts(self) -> dict[str, int]:
@@ -109,6 +111,12 @@ def refuse_empty_import(source_name: str, plan: ImportPlan) -> None:
         ImportSourceError: if there is no labelled image, or nearly every one has its own class.
     """
     if not plan.candidates:
+        if plan.flat:
+            raise ImportSourceError(
+                f"The images lie directly in {source_name}, not in class folders.",
+                "Choose the folder above it if that has a folder for each class, or import all "
+                "images as one class (on the command line: --one-class NAME).",
+            )
         has_table = any(item.kind is PlanChoiceKind.TABLE for item in plan.decisions)
         raise ImportSourceError(
             f"There is no labelled image in {source_name}.{_example(plan.skipped)}",
@@ -116,7 +124,7 @@ def refuse_empty_import(source_name: str, plan: ImportPlan) -> None:
             "or choose another folder."
             if has_table
             else f"Put {FORMAT_WORDS} files into one folder per class, or choose another label "
-            "source. One folder of good images is enough to begin with.",
+            "source.",
         )
     if plan.suggestion is not None:
         raise ImportSourceError(

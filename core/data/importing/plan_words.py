@@ -293,9 +293,9 @@ def ok_class(name: str) -> str:
     return f"The class '{name}' counts as OK because of its name; all others count as NOK."
 
 
-def one_class(name: str, *, level_known: bool) -> str:
+def one_class(name: str, *, is_meant: bool) -> str:
     """What a dataset of one class is good for, and what it may be by mistake."""
-    advice = "" if level_known else " For a classifier, choose the folder above the class folders."
+    advice = "" if is_meant else " For a classifier, choose the folder above the class folders."
     return (
         f"All images have the class '{name}', which counts as OK: they train a model that finds "
         f"images unlike them.{advice}"

@@ -27,6 +27,7 @@ from core.domain.splits import Subset
 from core.errors import ConfigError, ImportSourceError
 
 PREVIEW_ROWS = 20
+_FOLDERS = (LabelSource.LAST_FOLDER, LabelSource.FOLDER_LEVEL)
 
 
 def plan_names(
@@ -113,6 +114,7 @@ class _Planner:
             tuple(combined) if self.rules.combined is None else (),
             better_rule(self.names, self.rules.labels, self.table) if is_per_image else None,
             class_level,
+            flat=0 if candidates else self._flat(),
         )
 
     def _classes(
@@ -259,10 +261,7 @@ class _Planner:
         if self.table and self.table.roles.split is not None:
             return None
         split = find_ready_split(count_folders(self.names))
-        if split is None or self.rules.labels not in (
-            LabelSource.LAST_FOLDER,
-            LabelSource.FOLDER_LEVEL,
-        ):
+        if split is None or self.rules.labels not in _FOLDERS:
             return split
         labels = self._folder_labels(split)
         if len(labels) > 1 and not labels <= set(split.words):
@@ -286,9 +285,11 @@ class _Planner:
         if self.match is not None:
             by_name = self.match.by_name
             return lambda name: by_name.get(name, NOT_IN_TABLE)
-        labels = self.rules.labels
+        own, labels = self.rules, self.rules.labels
         if labels is not LabelSource.LAST_FOLDER:
-            return path_rule(labels, pattern=self.rules.pattern, level=self.rules.level)
+            return path_rule(
+                labels, pattern=own.pattern, level=own.level, class_name=own.class_name
+            )
         strip = split.without if split else str
         level = class_level(count_folders([strip(name) for name in self.names]))
         if level != -1:
@@ -331,10 +332,13 @@ class _Planner:
             sentence = plan_words.alike_classes(alike[0])
             self._decide(PlanChoiceKind.CLASS_SPELLINGS, sentence, len(alike))
 
+    def _flat(self) -> int:
+        in_folders = any("/" in name for name in self.names)
+        return 0 if in_folders or self.rules.labels not in _FOLDERS else len(self.names)
+
     def _class_level(self, class_names: Sequence[str]) -> int | None:
         """The level of folders that look like classes, where the chosen one gives one class."""
-        of_folders = (LabelSource.LAST_FOLDER, LabelSource.FOLDER_LEVEL)
-        if len(class_names) != 1 or self.rules.labels not in of_folders:
+        if len(class_names) != 1 or self.rules.labels not in _FOLDERS:
             return None
         if class_names[0] in self.known_classes:  # more images of one class are nothing odd
             return None
@@ -359,7 +363,8 @@ class _Planner:
                 )
             return tuple(name for name in names.values() if name is not None)
         if len(class_names) == 1:
-            sentence = plan_words.one_class(class_names[0], level_known=level_known)
+            is_meant = level_known or self.rules.class_name != ""
+            sentence = plan_words.one_class(class_names[0], is_meant=is_meant)
             self._decide(PlanChoiceKind.ONE_CLASS, sentence, 1, "ok_classes")
             return tuple(class_names)
         good = good_class(class_names)

@@ -97,9 +97,9 @@ class ImportRules:
     """How names become labels, and what is kept.
 
     `level` is for `LabelSource.FOLDER_LEVEL`: 1 is the top folder below the source, -1 the folder
-    that contains the image. `ok_classes` are the classes that count as OK; None: by their names.
-    `combined` None: nobody has decided yet. `zip_encoding` is that of file names in a ZIP file that
-    are not marked as UTF-8; empty: detected.
+    that contains the image. `class_name` is for `LabelSource.ONE_CLASS`. `ok_classes` are the
+    classes that count as OK; None: by their names. `combined` None: nobody has decided yet.
+    `zip_encoding` is that of file names in a ZIP file not marked as UTF-8; empty: detected.
     """
 
     labels: LabelSource = LabelSource.LAST_FOLDER
@@ -112,6 +112,7 @@ class ImportRules:
     ok_classes: tuple[str, ...] | None = None
     combined: CombinedLabels | None = None
     zip_encoding: str = ""
+    class_name: str = ""
 
     def __post_init__(self) -> None:
         if self.level == 0 or abs(self.level) > MAX_LEVEL:

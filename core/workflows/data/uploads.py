@@ -187,6 +187,7 @@ def import_rules(
     zip_encoding: str | None = None,
     sheet: str | None = None,
     decimal: str | None = None,
+    one_class: str = "",
 ) -> ImportRules:
     """Rules as typed on the command line; the label source follows from the others if not given.
 
@@ -212,12 +213,15 @@ def import_rules(
         sheet: name or number of the sheet, if the table is a workbook; None: the first with paths
             of images.
         decimal: decimal mark of numeric labels; see `DecimalMark`; None: decided by the column.
+        one_class: the class of all images, for `LabelSource.ONE_CLASS`.
 
     Raises:
         ConfigError: if an argument cannot be read.
     """
     implied = (
-        LabelSource.TABLE
+        LabelSource.ONE_CLASS
+        if one_class
+        else LabelSource.TABLE
         if table
         else LabelSource.PATTERN
         if pattern
@@ -256,6 +260,7 @@ def import_rules(
         ok_classes=None if ok_classes is None else tuple(ok_classes),
         combined=_choice(CombinedLabels, combined, "a way to treat combined labels"),
         zip_encoding=checked_encoding(names) if names else "",
+        class_name=one_class,
     )
 
 

@@ -45,6 +45,7 @@ _TABLE_NAMES = {
     TableKind.EXCEL: "labels.xlsx",
     TableKind.JSON: "labels.json",
 }
+_IMPLIED = (LabelSource.LAST_FOLDER, LabelSource.ONE_CLASS)  # by what else is given, or is not
 _EDITS_SHOWN = 20
 _SOLVED_TODAY = (
     "An earlier version trained the last layer in epochs; today it is solved exactly, so the "
@@ -158,7 +159,8 @@ def _reads_table(rules: ImportRules) -> bool:
 def _label_options(rules: ImportRules) -> dict[str, Option]:
     labels = rules.labels
     return {
-        "labels": None if labels is LabelSource.LAST_FOLDER else labels.value,
+        "labels": None if labels in _IMPLIED else labels.value,
+        "one_class": rules.class_name if labels is LabelSource.ONE_CLASS else None,
         "pattern": rules.pattern if labels is LabelSource.PATTERN else None,
         "level": rules.level if labels is LabelSource.FOLDER_LEVEL else None,
     }

@@ -141,6 +141,20 @@ def test_a_folder_level_counts_from_both_ends():
     assert deep.skipped[0].reason == "The file is less than 4 folders deep."
 
 
+def test_images_in_no_class_folder_are_counted_and_can_be_one_class():
+    names = ["1.jpg", "2.jpg", "3.jpg", "4.jpg"]
+    plan = _plan(names)
+    assert (plan.flat, plan.candidates) == (4, ())
+    with pytest.raises(ImportSourceError, match="directly in crack, not in class") as caught:
+        refuse_empty_import("crack", plan)
+    assert "--one-class NAME" in caught.value.hint
+    one = _plan(names, labels=LabelSource.ONE_CLASS, class_name="crack")
+    assert (one.flat, one.class_counts) == (0, {"crack": 4})
+    assert "folder above" not in _sentence(one, PlanChoiceKind.ONE_CLASS)
+    assert _plan(names, labels=LabelSource.ONE_CLASS, class_name=" ").candidates == ()
+    assert _plan(_numbered("a", "b")).flat == 0
+
+
 def test_masks_and_annotations_beside_photographs_are_left_out_and_can_be_kept():
     names = [
         "a/1.jpg",

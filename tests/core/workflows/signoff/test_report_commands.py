@@ -209,8 +209,9 @@ def _lots(root):
         {"pattern": r"^(?P<group>lot \d)/(?P<label>\w+) x/", "leave_out": ["odd"]},
         {"level": -1, "ok_classes": ["odd x"]},
         {"level": 2, "ok_classes": [], "keep_split": False, "keep_companions": True},
+        {"one_class": "all parts"},
     ],
-    ids=["pattern", "level from below", "level and switches"],
+    ids=["pattern", "level from below", "level and switches", "one class"],
 )
 def test_the_printed_import_reads_classes_as_the_first_one_did(workspace, tmp_path, rules):
     dataset = _imported(workspace, _lots(tmp_path / "s"), uploads.import_rules(**rules))
