@@ -15,6 +15,7 @@ TouchstoneError
 ├── SplitError                a split that is impossible or missing
 ├── ConfigError               a setting out of its range
 ├── NetworkUnavailableError   pretrained weights that are not on this machine
+├── OvertakenError            another threshold was saved meanwhile
 ├── SealedError               a test set that has not been opened yet
 ├── TrainingError             a training that cannot start or go on
 ├── QueueFullError            more jobs than may wait
@@ -117,6 +118,10 @@ class ConfigError(TouchstoneError):
 
 class NetworkUnavailableError(TouchstoneError):
     """Pretrained weights that are not on this machine."""
+
+
+class OvertakenError(TouchstoneError):
+    """Another threshold was saved meanwhile, which the person who saves has not seen."""
 
 
 class SealedError(TouchstoneError):

@@ -35,6 +35,7 @@ from pages.ui import (
     test_access,
     text,
     threshold_form,
+    threshold_saving,
     widgets,
 )
 from pages.ui.components import chart, clickable_matrix, clicked_cell
@@ -61,6 +62,7 @@ def chooser(workspace: Workspace, model: Model) -> None:
     answer = st.container(key="threshold_answer")
     answer.html("<span></span>")
     threshold_form.show_error()
+    threshold_saving.ask_if_overtaken(workspace, basis, saved, confidence)
     threshold, line, promise = st.tabs(
         ["Threshold", "PPM and money", "Guarantee"],
         key="tab",
@@ -181,7 +183,7 @@ def _no_test(workspace: Workspace, basis: Basis, on_test: OnTest, confidence: fl
                 "Save to see the test result" if is_open else "Save threshold",
                 icon=":material/save:",
                 key="save_for_test",
-                on_click=_save,
+                on_click=threshold_saving.save,
                 args=(workspace, basis, confidence),
                 **rights.only(Right.SIGN_OFF),
             )
@@ -329,7 +331,7 @@ def _keep(
             type="secondary" if is_saved else "primary",
             icon=":material/check:" if is_saved else ":material/save:",
             key="save_rule",
-            on_click=_save,
+            on_click=threshold_saving.save,
             args=(workspace, basis, confidence),
             **rights.only(
                 Right.SIGN_OFF,
@@ -354,24 +356,6 @@ def _below_save(model: Model, saved: DecisionRule | None, *, is_saved: bool) -> 
         "Next: sign-off", type="primary", icon=":material/verified:", key="next_signoff"
     ):
         st.switch_page(Place.SIGN_OFF, query_params={"model": model.id})
-
-
-def _save(workspace: Workspace, basis: Basis, confidence: float) -> None:
-    """Save the threshold on the screen with the model."""
-    draft = threshold_form.draft(basis.judged.model.id, None)
-
-    def save() -> None:
-        thresholds.save_rule(
-            workspace,
-            basis,
-            draft.choice,
-            confidence=confidence,
-            scenario=draft.scenario,
-            person=test_access.person(),
-        )
-        st.toast("The threshold is saved.", icon=":material/check_circle:")
-
-    threshold_form.run_or_show_error(save)
 
 
 def page(workspace: Workspace) -> None:

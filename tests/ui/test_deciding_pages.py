@@ -8,6 +8,7 @@ import pytest
 from core.domain.datasets import Verdict
 from core.domain.record import RecordedAction
 from core.domain.splits import Subset
+from core.errors import OvertakenError
 from core.evaluation.decisions.outcome import single_threshold
 from core.evaluation.release.criteria import ReleaseCriteria
 from core.store import judgement
@@ -101,6 +102,49 @@ def test_the_threshold_moves_validation_and_the_saved_rule_is_judged_on_test(
     assert saved is not None
     assert (saved.point, saved.chosen_by) == (single_threshold(0.05), "by hand")
     assert app.button(key="save_rule").disabled
+
+
+def test_a_threshold_that_another_tab_saved_is_not_replaced_without_asking(
+    open_page: OpenPage, made: Made
+) -> None:
+    # Tab B saved 70%; tab A still said "None saved" and saved 30% over it, silently.
+    first, other = (
+        open_page("results/operating_point.py", made.workspace, model="model-new") for _ in "ab"
+    )
+
+    def kept() -> float | None:
+        saved = thresholds.saved_rule(made.workspace, "new")
+        return saved.point.reject_from if saved else None
+
+    _input(first, "Reject from, %").set_value(30.0).run()
+    _input(other, "Reject from, %").set_value(70.0).run()
+    other.button(key="save_rule").click().run()
+    assert "None saved" in _said(first)
+    first.button(key="save_rule").click().run()
+    assert kept() == 0.7
+    assert "Not saved: another threshold was saved meanwhile (just now)" in _said(first)
+    assert "Reject at 70.0% NOK confidence" in _said(first)
+    first.button(key="keep_saved").click().run()
+    assert _input(first, "Reject from, %").value == 70
+    assert "Not saved" not in _said(first)
+    assert first.button(key="save_rule").label == "Saved"
+
+    _input(first, "Reject from, %").set_value(30.0).run()
+    other.run()
+    _input(other, "Reject from, %").set_value(60.0).run()
+    other.button(key="save_rule").click().run()
+    assert kept() == 0.6
+    first.button(key="save_rule").click().run()
+    assert kept() == 0.6
+    first.button(key="replace_saved").click().run()
+    assert kept() == 0.3
+    assert "Not saved" not in _said(first)
+    assert not first.exception
+    # It is a question about a rule; where a third one came since, it is asked again.
+    basis = thresholds.load_basis(made.workspace, "new")
+    choice = ThresholdChoice(single_threshold(0.9), "by hand")
+    with pytest.raises(OvertakenError):
+        thresholds.save_rule(made.workspace, basis, choice, seen=None)
 
 
 def test_a_purpose_is_asked_for_and_every_rule_judged_on_test_is_a_decision(

@@ -14,7 +14,7 @@ import numpy as np
 from core.domain.datasets import Verdict
 from core.domain.models import PartDecision, Prediction
 from core.domain.parts import ANY_IMAGE, part_rule
-from core.errors import ConfigError
+from core.errors import ConfigError, TouchstoneError
 from core.evaluation.decisions.costs import Costs, Scenario
 from core.evaluation.decisions.outcome import Decision, OperatingPoint, decide
 from core.evaluation.measures.intervals import CONFIDENCE
@@ -184,6 +184,14 @@ def same_rules(one: str | None, other: str | None) -> bool:
     if not one or not other:
         return not one and not other
     return rule_from_json(one).same_decisions(rule_from_json(other))
+
+
+def readable_rule(text: str | None) -> DecisionRule | None:
+    """The rule of a text; None if there is none, or it cannot be read."""
+    try:
+        return rule_from_json(text) if text else None
+    except TouchstoneError:
+        return None
 
 
 def _scenario(values: dict[str, Any]) -> Scenario:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,7 @@ from core.domain.ids import utc_now
 from core.domain.models import Model
 from core.domain.parts import ANY_IMAGE, Counting, PartRule
 from core.domain.splits import Subset
-from core.errors import ConfigError, TouchstoneError
+from core.errors import ConfigError, OvertakenError, TouchstoneError
 from core.evaluation.decisions.cells import images_in_cell
 from core.evaluation.decisions.combining import combined_scores
 from core.evaluation.decisions.costs import LeastCost, Scenario, least_cost
@@ -33,7 +34,7 @@ from core.evaluation.decisions.outcome import (
     part_scores,
     truths,
 )
-from core.evaluation.decisions.rule import DecisionRule, rule_from_json, rule_to_json
+from core.evaluation.decisions.rule import DecisionRule, readable_rule, rule_from_json, rule_to_json
 from core.evaluation.decisions.thresholds import (
     automatic_errors,
     choose_point,
@@ -298,13 +299,16 @@ def save_rule(
     confidence: float = CONFIDENCE,
     scenario: Scenario | None = None,
     person: str = "",
+    seen: DecisionRule | Literal["any"] | None = "any",
 ) -> DecisionRule:
     """Keep a rule with its model, replacing an earlier one; the same rule keeps its time.
 
     Where the test results are open, the test judges it, and this is recorded.
+    `seen` is the saved rule that whoever saves knows of; `any`: whatever it is.
 
     Raises:
         ConfigError: if the rule promises what cannot be guaranteed, or decides nothing.
+        OvertakenError: if another one was saved meanwhile than `seen`.
     """
     refuse_impossible(choice.point, basis.outcome(choice.point), basis.unit, choice.promise)
     judged = basis.judged
@@ -320,9 +324,11 @@ def save_rule(
     )
     with connect(workspace) as db, transaction(db):
         text = judgement.operating_point(db, judged.model.id)
-        earlier = _readable(text)
+        earlier = readable_rule(text)
         if earlier is not None and earlier.same_decisions(rule):
             rule = replace(rule, saved_at=earlier.saved_at, chosen_by=earlier.chosen_by)
+        elif earlier is not None and seen not in ("any", earlier):
+            raise OvertakenError("Another threshold was saved meanwhile.", "Replace or keep it.")
         judgement.save_operating_point(db, judged.model.id, rule_to_json(rule))
         record_saved_rule(db, judged.model, person)
     return rule
@@ -338,13 +344,6 @@ def saved_rule(workspace: Workspace, model_id: str) -> DecisionRule | None:
     with connect(workspace) as db:
         text = judgement.operating_point(db, models.find_model(db, model_id).id)
     return rule_from_json(text) if text else None
-
-
-def _readable(text: str | None) -> DecisionRule | None:
-    try:
-        return rule_from_json(text) if text else None
-    except TouchstoneError:
-        return None
 
 
 class Hidden(StrEnum):
