@@ -57,7 +57,7 @@ def progress_in_words(job: Job, *, now: float) -> str:
     """Such as `Computing features · 45% · about 2 min left`: the same wherever it is shown."""
     left = seconds_left(job, now=now)
     parts = [job.phase or "Starting", f"{job.share:.0%}"]
-    if left is not None:
+    if left is not None and not job.stop_requested:  # the rest is not done any more
         parts.append(f"{about(left)} left")
     return ("Stopping … " if job.stop_requested else "") + " · ".join(parts)
 

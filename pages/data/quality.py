@@ -113,8 +113,11 @@ def contents(counts: dict[FindingKind, int], waiting: int, settled: int = 0) -> 
         named = [text.count(n, kind.words) for kind, n in counts.items()]
         rest = f"{settled:,} more settled" if settled else "nothing else was found"
         words = f"{joined(named)}; {rest}."
-    hard = sum(n for kind, n in counts.items() if not kind.is_statistic) - waiting
-    return f"{words} {hard} are only hard to tell." if hard else words
+    every = sum(n for kind, n in counts.items() if not kind.is_statistic)
+    if every == waiting:
+        return words
+    told = f"{waiting:,} of {every:,} wait for an answer; the rest is only hard to tell."
+    return f"{words} {told}".strip()
 
 
 def age(workspace: Workspace, dataset: Dataset, check: QualityCheck) -> str:

@@ -35,6 +35,9 @@ def test_a_first_visit_offers_the_demo_and_the_import_and_the_worker_draws(
     app.button(key="demo").click().run()
     (job,) = jobs.latest_of_kind(workspace, JobKind.IMPORT).values()
     assert job.payload["name"] == "Pill demo"
+    if jobs.active(workspace):  # the bar said "No dataset yet" meanwhile
+        app.run()
+        assert any("Importing Pill demo …" in item.value for item in app.caption)
     jobs.stop(workspace, job.id)
     assert not app.exception
 

@@ -251,6 +251,14 @@ def test_sure_labels_are_changed_only_where_a_person_ticked_them(
 
     app = open_page("data/quality.py", workspace, dataset=few.id)
     assert app.header[0].value == "2 things to settle"
+    # "37 things to settle" stood over groups of 41, "4 are only hard to tell" beside it.
+    told = "2 of 3 wait for an answer; the rest is only hard to tell."
+    assert any(told in caption.value for caption in app.caption)
+    # "Relabel" and "It is crack" were two buttons for one act.
+    item = section["items"][0]  # type: ignore[index]
+    offered = [action["words"] for action in (*item["actions"], *item["menu"])]
+    assert sum(words.startswith(("Relabel", "It is")) for words in offered) == 1
+    assert offered[0] in {f"Relabel as {name}" for name in few.class_names}
     unsearched = "Wrong labels could not be searched for"
     assert not any(unsearched in caption.value for caption in app.caption)
     with connect(workspace) as db, transaction(db):

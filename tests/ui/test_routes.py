@@ -203,7 +203,9 @@ def test_the_image_dialog_is_told_what_the_model_says_and_where_it_looks(
     assert [item["label"] for item in near["images"]] == [label] * 6
     assert str(at) not in [item["page"].rpartition("=")[2] for item in near["images"]]
     assert client.get(near["images"][0]["thumbnail"]).status_code == 200
-    assert client.get("/pictures/999999999/about").json()["error"]
+    # An id that never existed had a dataset that "was deleted".
+    said = client.get("/pictures/999999999/about").json()["error"]
+    assert said.startswith("There is no image 999999999. The link may be wrong, or")
     assert client.get(f"/pictures/{at}/about?model=gone").status_code == 404
     assert client.get(f"/uploaded/gone/about?model={model.id}").status_code == 404
 

@@ -18,6 +18,7 @@ from core.worker.launcher import lane_lock
 from core.workflows.data import datasets, edits
 from core.workflows.inventory import Inventory, Item, Level
 from core.workspace import Workspace
+from pages.data.findings.words import FIX_WORDS
 from pages.ui import text
 from pages.ui.places import MENU, Place
 from pages.ui.shell import bar
@@ -28,6 +29,17 @@ from tests.ui.conftest import OpenPage
 
 ASSETS = Path(text.__file__).parent / "assets"
 SPARE = "ds-spare", "split-spare", "model-spare"
+
+
+def test_the_list_of_keys_is_offered_in_the_menu_and_knows_all_keys_of_quality(
+    open_page: OpenPage, workspace: Workspace
+) -> None:
+    # Only who knew the key "?" found the list, and the keys of Quality were not in it.
+    app = open_page("home.py", workspace)
+    assert any("ts-show-keys" in item.proto.body for item in app.sidebar.get("html"))
+    listed = (ASSETS / "frame.html").read_text(encoding="utf-8").partition("On Quality")[2]
+    for words in FIX_WORDS.values():
+        assert f"<kbd>{words.key}</kbd>" in listed
 
 
 def _dataset(name: str) -> Item:

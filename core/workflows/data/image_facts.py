@@ -169,8 +169,16 @@ def _sample_and_dataset(workspace: Workspace, sample_id: int) -> tuple[Sample, D
         samples = datasets.samples_by_id(db, [sample_id])
         dataset = datasets.dataset_of_sample(db, sample_id)
     if not samples or dataset is None:
-        raise NotFoundError("There is no such image.", "Its dataset was deleted.")
+        raise _no_image(sample_id)
     return samples[0], dataset
+
+
+def _no_image(sample_id: int) -> NotFoundError:
+    return NotFoundError(
+        f"There is no image {sample_id}.",
+        "The link may be wrong, or its dataset was deleted. The bin on Health keeps deleted "
+        "datasets for a while.",
+    )
 
 
 def image_map(workspace: Workspace, dataset_id: str, *, limit: int = MAP_POINTS) -> ImageMap:
@@ -232,7 +240,7 @@ def facts_of(workspace: Workspace, sample_id: int) -> ImageFacts:
         samples = datasets.samples_by_id(db, [sample_id])
         dataset = datasets.dataset_of_sample(db, sample_id)
         if not samples or dataset is None:
-            raise NotFoundError("There is no such image.", "Its dataset was deleted.")
+            raise _no_image(sample_id)
         members = splits.subsets_of_sample(db, sample_id)
         known = {split.id: split for split in splits.list_splits(db, dataset.id)}
         findings = quality.findings_of_sample(db, dataset.id, sample_id)

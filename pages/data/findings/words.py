@@ -174,19 +174,26 @@ def choices_for(finding: Finding, dataset: Dataset, images: Sequence[Sample]) ->
     """
     options: list[FixOption] = []
     for how in fixes.FIXES[finding.kind]:
-        if how is not Fix.RELABEL or finding.kind is FindingKind.SUSPECT_LABEL:
+        if finding.kind is FindingKind.SUSPECT_LABEL and how is Fix.RELABEL:
+            options.append(FixOption(how, _relabel(finding.suggested, dataset)))
+        elif how is not Fix.RELABEL:
             options.append(FixOption(how, _label(finding.kind, how)))
         else:
             labels = sorted({s.label for s in images if s.label is not None})
             options += [FixOption(how, dataset.class_names[label], label) for label in labels[:3]]
     if finding.kind is FindingKind.SUSPECT_LABEL and len(dataset.class_names) <= MENU_CLASSES:
-        own = {s.label for s in images}
+        own = {s.label for s in images} | {finding.suggested}  # the first button is of that one
         options += [
-            FixOption(Fix.RELABEL, f"It is {name}", label)
+            FixOption(Fix.RELABEL, _relabel(label, dataset), label)
             for label, name in enumerate(dataset.class_names)
             if label not in own
         ]
     return options
+
+
+def _relabel(label: int | None, dataset: Dataset) -> str:
+    """Names the class, so that two buttons never say the same act in two ways."""
+    return "Relabel" if label is None else f"Relabel as {dataset.class_names[label]}"
 
 
 def _label(kind: FindingKind, how: Fix) -> str:

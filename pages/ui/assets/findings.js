@@ -488,7 +488,7 @@ function create(root) {
       .map(one => [one.key.toUpperCase(), one.words]) : []
     const ways = isLarge
       ? [['← →', 'finding'], ...(listed?.pairs.length > 1 ? [['↑ ↓', 'pair']] : []),
-        ['Space', 'A / B'], ['F', 'flicker'], ['+ − 0', 'zoom'], ['Esc', 'close']]
+        ['F', 'flicker'], ['Space', 'the other image'], ['+ − 0', 'zoom'], ['Esc', 'close']]
       : [['← ↑ ↓ →', 'move'], ['Enter', 'compare']]
     const entries = listed ? [...ways, ...(data.refusal ? [] : [...keys, ['U', 'undo']])] : []
     const at = isLarge ? dialog.querySelector('.legend') : root.querySelector(':scope > .legend')

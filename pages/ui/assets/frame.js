@@ -23,6 +23,9 @@ export default function ({ data, parentElement }) {
     for (const name of ['pointerup', 'keydown']) document.addEventListener(name, notePick, true)
     document.addEventListener('click', holdLink, true)
     document.addEventListener('click', closeMenu)
+    document.addEventListener('click', event => {
+      if (event.target.closest('.ts-show-keys')) present.keys.showModal()
+    })
     document.addEventListener('keydown', enterPopover)
     document.addEventListener('scroll', clearField, { capture: true, passive: true })
     setTimeout(() => fetchAhead(data.ahead), CALM_MS)

@@ -304,6 +304,7 @@ function createViewer(mounted) {
     part('title').textContent = view.title
     part('name').textContent = part('name').title = view.name ?? ''
     part('problem').textContent = view.problem ?? ''
+    part('leave').hidden = !view.problem || Boolean(view.key)  // there is nothing to see at all
     part('note').textContent = view.note ?? ''
     const hasResult = Boolean(view.result) && !view.problem
     part('explain').hidden = part('whatif').hidden = !hasResult
@@ -912,7 +913,10 @@ function createViewer(mounted) {
       v: () => view.result && change('mode', following(MODES, settings.mode)),
       m: () => view.result && change('method',
         following(view.result.methods.map(item => item.key), chosenMethod().key)),
-      i: () => { part('more').open = !part('more').open },
+      i: () => {
+        part('more').open = !part('more').open
+        if (part('more').open) part('more').scrollIntoView({ block: 'start' })
+      },
       '+': actions.larger, '=': actions.larger, '-': actions.smaller, 0: actions.fit,
     }
     if (keys[name]) keys[name]()

@@ -6,8 +6,11 @@ from typing import NoReturn
 
 import streamlit as st
 
+from core.domain.jobs import JobKind
+from core.workflows import jobs
 from core.workflows.inventory import Item, Level
 from core.workspace import Workspace
+from pages.ui import text
 from pages.ui.places import Place
 from pages.ui.shell import importing, problems, running
 from pages.ui.shell.choice import Choice
@@ -31,7 +34,7 @@ def show(workspace: Workspace, choice: Choice, place: Place) -> None:
         if choice.coming:
             _menu(Level.DATASET, "Dataset", known, None, instead=choice.coming)
         elif choice.dataset is None:
-            _quiet("No dataset yet", "dataset")
+            _quiet(_none_yet(workspace), "dataset")
         else:
             _menu(Level.DATASET, "Dataset", known, choice.dataset)
             _versions(choice.dataset)
@@ -42,6 +45,13 @@ def show(workspace: Workspace, choice: Choice, place: Place) -> None:
         running.chip(workspace, place)
     if choice.problem:
         problems.show(workspace, choice, choice.problem, place)
+
+
+def _none_yet(workspace: Workspace) -> str:
+    """That there is no dataset, or that the first one is on its way."""
+    coming = (job for job in jobs.active(workspace) if job.kind is JobKind.IMPORT)
+    job = next(coming, None)
+    return "No dataset yet" if job is None else f"Importing {text.plain(job.payload['name'])} …"
 
 
 def tips(choice: Choice) -> dict[str, str]:

@@ -22,3 +22,5 @@ def show(choice: Choice, place: Place) -> None:
             if door is Door.DATA and choice.dataset is None:
                 target = Place.IMPORT if place not in MENU[door] else place
             st.page_link(target, label=door.value, icon=door.icon, query_params=choice.link)
+        # Why not a button of Streamlit: it would run the page; frame.js opens the list at once.
+        st.html('<button type="button" class="ts-show-keys"><kbd>?</kbd> Keyboard</button>')

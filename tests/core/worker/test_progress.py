@@ -1,11 +1,13 @@
 """One bar over all phases of a job, and when it may end."""
 
+from dataclasses import replace
+
 import pytest
 
 from core.domain.configs.choices import Recipe
-from core.domain.jobs import JobKind, Phase
+from core.domain.jobs import Job, JobKind, JobStatus, Phase
 from core.worker.progress import ProgressMeter, Work, plan_of
-from core.workflows.job_words import about
+from core.workflows.job_words import about, progress_in_words
 
 
 def _played(meter, reports):
@@ -29,6 +31,16 @@ def test_a_bar_never_goes_back_and_only_the_end_of_the_job_fills_it():
     assert shares == sorted(shares)
     assert shares[0] > 0
     assert 0.9 < shares[-1] < 1
+
+
+def test_a_job_that_stops_says_no_time_left():
+    # "Stopping … 28% · about 4 min left": the rest is not done any more.
+    running = Job(
+        "job-1", JobKind.TRAIN, "run-1", JobStatus.RUNNING, 1, {}, 0.0, share=0.28, ends_at=240.0
+    )
+    assert progress_in_words(running, now=0.0) == f"Starting · 28% · {about(240)} left"
+    stopping = replace(running, stop_requested=True)
+    assert progress_in_words(stopping, now=0.0) == "Stopping … Starting · 28%"
 
 
 def test_a_resumed_job_divides_the_rest_of_its_bar():
