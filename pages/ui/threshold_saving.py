@@ -43,8 +43,6 @@ def save(
         st.session_state[_overtaken(model_id)] = True
     except TouchstoneError as err:
         st.session_state.decide_error = err
-    else:
-        st.toast("The threshold is saved.", icon=":material/check_circle:")
 
 
 def ask_if_overtaken(

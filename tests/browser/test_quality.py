@@ -85,6 +85,13 @@ def test_pairs_are_compared_answered_and_undone_by_keyboard(
     page.keyboard.press("Enter")
     large, said = page.locator("dialog.zoom"), page.locator(".message .said")
     expect(large.get_by_text("pair 1 of 5")).to_be_visible()
+    # Back left the page; it closes the dialog, as it closes the image dialog.
+    page.go_back()
+    expect(large).to_be_hidden()
+    assert "/quality" in page.url
+    page.locator(".card").first.focus()
+    page.keyboard.press("Enter")
+    expect(large.get_by_text("pair 1 of 5")).to_be_visible()
 
     # Both images move and zoom together; the space bar shows one, then the other.
     page.mouse.move(*middle(page, "dialog.zoom .view >> nth=0"))

@@ -254,7 +254,7 @@ function create(root) {
   function open(key, which) {
     opened = key
     pair = which
-    if (!dialog.open) { setFlicker(false); dialog.showModal() }
+    if (!dialog.open) { setFlicker(false); dialog.showModal(); enterHistory() }
     if (message.matches(':popover-open')) { dialog.append(message); message.showPopover() }
     reset()
     show()
@@ -285,6 +285,7 @@ function create(root) {
         Object.assign(image, { src: picture.full, alt: `${picture.label}, ${picture.name}` })
       }
       const name = button('', picture.name, () => {
+        keepHistory()
         dialog.close()
         openImage(item, picture.id)
       }, { title: 'Everything about this image' })
@@ -409,7 +410,39 @@ function create(root) {
     if (message.matches(':popover-open')) { root.append(message); message.showPopover() }
     card?.focus()
     legend()
+    leaveHistory()
   })
+
+  // ---- Back closes the dialog, as it closes the image dialog (viewer.js)
+
+  let isEntered = false, isGoingBack = false
+
+  function enterHistory() {
+    history.pushState({ ...history.state, touchstonePair: true }, '')
+    isEntered = true
+  }
+
+  // For the image dialog, which comes next and has an entry of its own.
+  function keepHistory() {
+    isEntered = false
+    history.replaceState({ ...history.state, touchstonePair: false }, '')
+  }
+
+  function leaveHistory() {
+    if (!isEntered) return
+    isEntered = false
+    isGoingBack = true
+    history.back()
+  }
+
+  // Why first: to Streamlit every step through the history is a change of its page.
+  addEventListener('popstate', function onBack(event) {
+    if (!root.isConnected && !isGoingBack) return removeEventListener('popstate', onBack, true)
+    if (!isGoingBack && !isEntered) return
+    event.stopImmediatePropagation()
+    isGoingBack = isEntered = false
+    if (dialog.open) dialog.close()
+  }, true)
 
   // ---- keyboard
 
