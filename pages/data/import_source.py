@@ -89,6 +89,7 @@ def _folder() -> ImportSource | None:
         help="The folder with your class folders, or a ZIP file of them, on the machine that runs "
         "Touchstone.",
         with_zips=True,
+        in_link=True,
     )
     if not typed:
         return None

@@ -38,6 +38,7 @@ def form(workspace: Workspace, dataset: Dataset, split: Split) -> None:
             required=True,
             format_func=lambda r: RECIPES[r][0],
             key="search_recipe",
+            bind="query-params",
             help="Settings that are not varied are those of Configure.",
         )
     known = {item.name: item for item in searchable(recipe)}
@@ -60,11 +61,19 @@ def form(workspace: Workspace, dataset: Dataset, split: Split) -> None:
             step=5.0,
             format="%g",
             key="search_minutes",
+            bind="query-params",
             width=140,
             help="For all trials together. The trial that runs then ends with its best epoch.",
         )
         trials = st.number_input(
-            "Trials at most", 1, 1000, 10, key="search_trials", width=140, help="Each trains once."
+            "Trials at most",
+            1,
+            1000,
+            10,
+            key="search_trials",
+            bind="query-params",
+            width=140,
+            help="Each trains once.",
         )
         pressed = st.button(
             "Start the search",

@@ -54,7 +54,14 @@ class Browsing:
 
 
 def folder_field(
-    label: str, key: str, *, right: Right, placeholder: str, help: str, with_zips: bool = False
+    label: str,
+    key: str,
+    *,
+    right: Right,
+    placeholder: str,
+    help: str,
+    with_zips: bool = False,
+    in_link: bool = False,
 ) -> str:
     """A text field for the path of a folder, and a button that opens the dialog.
 
@@ -65,13 +72,20 @@ def folder_field(
         placeholder: an example.
         help: its tooltip.
         with_zips: whether it may be a ZIP file too.
+        in_link: whether the link of the page names it, so that a reload keeps it.
 
     Returns:
         The path without outer blanks and quotes; a chosen one as it is. Empty, and the reason is
         shown, where its drive does not answer.
     """
     with st.container(horizontal=True, vertical_alignment="bottom", key=f"folder_of_{key}"):
-        typed = st.text_input(label, key=key, placeholder=placeholder, help=help)
+        typed = st.text_input(
+            label,
+            key=key,
+            placeholder=placeholder,
+            help=help,
+            bind="query-params" if in_link else None,
+        )
         closed = folders.reason_closed()
         if st.button(
             "Browse",

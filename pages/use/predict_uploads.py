@@ -27,17 +27,22 @@ FORMATS = "JPEG, PNG, BMP, TIFF, WebP or GIF. Images are not stored, results are
 def uploaded_images(workspace: Workspace, model: Model, *, camera: bool = False) -> None:
     """Drop images or take them, and see what the model says; kept while the session lasts."""
     kept = _kept()
+    # Why folded: with results, the first of them stood below the screen.
+    is_folded = bool(kept) and not camera
+    more = st.expander("Add images, set the part", key="more") if is_folded else st.container()
     if camera:
         _take(kept)
     else:
-        _drop(workspace, kept)
+        with more:
+            _drop(workspace, kept)
     _say_gone(kept)
     if not kept:
         st.caption("Take an image." if camera else f"Drop one or more images here. {FORMATS}")
         return
     _classify(workspace, model, kept)
     _say_no_threshold(workspace, model)
-    option = predict_parts.choose("upload", folders=False)
+    with more:
+        option = predict_parts.choose("upload", folders=False)
     rows = _rows(workspace, model, kept, option)
     _results(workspace, model, rows)
     readable = [

@@ -141,6 +141,21 @@ def test_a_folder_of_images_is_one_class_or_the_folder_above_is_meant(
     assert not app.exception
 
 
+def test_a_reload_keeps_the_folder_of_an_import_and_the_budget_of_a_search(
+    open_page: OpenPage, trained: Trained, tmp_path
+) -> None:  # type: ignore[no-untyped-def]
+    folder = str(tree(tmp_path / "set", "a/1.png", "b/2.png"))
+    app = open_page("data/import_images.py", trained.workspace, folder=folder)
+    assert app.text_input(key="folder").value == folder
+    assert said(app, "**2 images** in **2 classes**")
+
+    link = {"search_minutes": "45", "search_trials": "7"}
+    search = open_page("training/search.py", trained.workspace, **link)
+    assert search.number_input(key="search_minutes").value == 45
+    assert search.number_input(key="search_trials").value == 7
+    assert not search.exception
+
+
 def test_the_folder_above_is_offered_only_where_it_has_classes(
     open_page: OpenPage, workspace: Workspace, tmp_path
 ) -> None:  # type: ignore[no-untyped-def]
