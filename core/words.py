@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, ROUND_HALF_UP, Context, Decimal
 
 NOTHING = "–"
+MINUS = "\N{MINUS SIGN}"
 _MOST_DECIMALS = 6
 
 # Why the results of a refitted model on validation images are not its own; follows a colon.
@@ -79,9 +80,9 @@ def percent_with_range(share: float | None, low: float, high: float) -> str:
 
 
 def points(difference: float, *, signed: bool = True) -> str:
-    """A difference of shares in percentage points, without the words: `+1.2`, `-0.3`."""
+    """A difference of shares in percentage points, without the words: `+1.2`, `−0.3`."""
     shown = f"{100 * difference:{'+' if signed else ''}.1f}"
-    return "0.0" if float(shown) == 0 else shown
+    return "0.0" if float(shown) == 0 else shown.replace("-", MINUS)
 
 
 def confidence(share: float | None) -> str:

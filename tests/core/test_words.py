@@ -67,7 +67,11 @@ def test_each_kind_of_number_has_one_form_and_what_is_unknown_is_a_dash():
     assert [words.decimal(0.9184), words.decimal(float("nan")), words.number(1300)] == [
         *("0.918", "–", "1,300")
     ]
-    assert [words.points(d) for d in (0.012, -0.003, -0.00001)] == ["+1.2", "-0.3", "0.0"]
+    assert [words.points(d) for d in (0.012, -0.003, -0.00001)] == [
+        "+1.2",
+        "\N{MINUS SIGN}0.3",
+        "0.0",
+    ]
     assert [words.duration(s) for s in (41.7, 185, 7800, None)] == [
         *("42 s", "3 min 05 s", "2 h 10 min", "–")
     ]
