@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 
 from core.evaluation.measures.views import MatrixView, Tone
 from core.files import Cell
-from core.words import percent
+from core.words import percent, percents
 from pages.ui.figures.saving import save_as
 from pages.ui.figures.theme import Colour, frame_cell, names_px, style
 from pages.ui.text import html
@@ -33,14 +33,7 @@ def matrix(view: MatrixView, *, shares: str, cell: tuple[int, int] | None = None
     # Why the second scale: neither right nor wrong is gray, beyond the two ends of the colours.
     colours = np.where(tones == 0, 2 + part, part * tones)
     # Why lists: reading the cells of arrays one by one takes a quarter of a second for 100 classes.
-    text = (
-        [
-            [_cell_text(count, share, shares) for count, share in zip(*row, strict=True)]
-            for row in zip(view.counts.tolist(), part.tolist(), strict=True)
-        ]
-        if len(rows) <= _MAX_MATRIX_TEXT
-        else None
-    )
+    text = _texts(view, shares) if len(rows) <= _MAX_MATRIX_TEXT else None
     gap = 0.5 if can_zoom(view) else 2
     heatmap = go.Heatmap(
         z=colours.tolist(),
@@ -185,10 +178,18 @@ def _matrix_scale() -> list[list[object]]:
     return [[(at + 1) / 4, colour] for at, colour in stops]
 
 
-def _cell_text(count: int, share: float, shares: str) -> str:
-    if count == 0:
-        return ""
-    return percent(share, of=1) if shares else f"{count:,}"
+def _texts(view: MatrixView, shares: str) -> list[list[str]]:
+    """What the cells say; nothing where nothing was counted."""
+    match shares:
+        case "true":
+            said = [percents(row) for row in view.counts.tolist()]
+        case "predicted":
+            columns = [percents(column) for column in view.counts.T.tolist()]
+            said = [list(row) for row in zip(*columns, strict=True)]
+        case _:
+            said = [[f"{count:,}" for count in row] for row in view.counts.tolist()]
+    counted = zip(view.counts.tolist(), said, strict=True)
+    return [[w if n else "" for n, w in zip(*row, strict=True)] for row in counted]
 
 
 def _short(names: Sequence[str], limit: int = 22) -> list[str]:

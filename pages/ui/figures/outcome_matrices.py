@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 
 from core.evaluation.decisions.outcome import Outcome
 from core.files import Cell
-from core.words import percent
+from core.words import percents
 from pages.ui.figures.saving import save_as
 from pages.ui.figures.theme import Colour, frame_cell, names_px, style
 
@@ -66,10 +66,10 @@ def ok_nok_matrix(
         np.where(counts == 0, 0.0, tone + 0.3 + 0.69 * shares).tolist(),
         [
             [
-                f"<b>{n:,}</b><br>{percent(s, of=sum(row))}" if n else "0"
-                for n, s in zip(row, share, strict=True)
+                f"<b>{n:,}</b><br>{share}" if n else "0"
+                for n, share in zip(row, percents(row), strict=True)
             ]
-            for row, share in zip(counts.tolist(), shares.tolist(), strict=True)
+            for row in counts.tolist()
         ],
         rows=_VERDICTS,
         columns=zones,
