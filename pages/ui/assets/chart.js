@@ -178,9 +178,10 @@ function offerSaving(chart, meta, signal) {
     menu.hidePopover()
     button.focus()
     const { format, delimiter = ',' } = item.dataset
-    const name = fileName(meta.title)
+    const name = fileName([meta.of, meta.title].filter(Boolean).join(' '))
     if (format === 'csv') return saveTable(meta.table, name, delimiter)
-    return chart.plotly && saveImage(chart, meta.title, format, name)
+    const title = [meta.title, meta.of].filter(Boolean).join(' · ')
+    return chart.plotly && saveImage(chart, title, format, name)
   })
 }
 

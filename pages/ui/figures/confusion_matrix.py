@@ -16,6 +16,7 @@ _MAX_MATRIX_TEXT = 25
 _MOST_FLAT = 40  # characters beside each other, were all names as long as the longest
 _MOST_SLANTED = 15
 _CELL_PX = 20
+_SLANTED_PX = 50  # what slanted names take of the height
 _TONES = {Tone.RIGHT: 1, Tone.WRONG: -1, Tone.OPEN: 0}
 
 
@@ -56,7 +57,8 @@ def matrix(view: MatrixView, *, shares: str, cell: tuple[int, int] | None = None
     )
     figure = go.Figure(heatmap)
     count = len(rows)
-    height = min(900, max(300, 130 + count * _row_height(count)))
+    room = _SLANTED_PX if _angle(_short(columns)) else 0
+    height = min(900, max(300, 130 + count * _row_height(count)) + room)
     style(figure, height=height)
     zoomable = can_zoom(view)
     names_size = max(7, min(13, (height - 130) // max(1, count)))
@@ -75,7 +77,9 @@ def matrix(view: MatrixView, *, shares: str, cell: tuple[int, int] | None = None
         ticktext=_short(columns),
         range=[-0.5, len(columns) - 0.5],
         tickangle=_angle(_short(columns)),
-        title={"text": "predicted" if view.column_classes is not None else None},
+        automargin=True,
+        # Why with a distance: without it the title stands where flat names would end.
+        title={"text": "predicted" if view.column_classes is not None else None, "standoff": 12},
     )
     figure.update_yaxes(
         **fixed,
