@@ -237,3 +237,18 @@ def test_saved_charts_are_named_after_model_and_images():
     assert figure.layout.meta["title"] == "Cost by threshold"
     script = (Path(theme.__file__).parents[1] / "assets/chart.js").read_text(encoding="utf-8")
     assert "fileName([meta.of, meta.title]" in script
+
+
+@pytest.mark.parametrize("side", [0, 1], ids=["light", "dark"])
+def test_figures_in_white_or_black_can_be_read_on_every_tone_of_a_matrix(side):
+    # Plotly's choice of white or gray had a contrast of 2.7 to 3.6 on middle tones.
+    script = (Path(theme.__file__).parents[1] / "assets/chart.js").read_text(encoding="utf-8")
+    assert "> .18 ? '#000' : '#fff'" in script
+    tones = outcome_matrices.RAMPS.values()
+    for pale, strong in ([PALETTE[role][side] for role in pair] for pair in tones):
+        for part in np.linspace(0, 1, 50):
+            ends = [np.array([int(c[i : i + 2], 16) for i in (1, 3, 5)]) for c in (pale, strong)]
+            tone = ends[0] + part * (ends[1] - ends[0])
+            colour = "#" + "".join(f"{round(channel):02x}" for channel in tone)
+            ink = "#000000" if float(_XYZ[1] @ _linear(colour)) > 0.18 else "#ffffff"
+            assert _contrast(ink, colour) >= 4.5

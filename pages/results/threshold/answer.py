@@ -23,7 +23,9 @@ def show(basis: Basis, on_test: OnTest, saved: DecisionRule | None, confidence: 
     if not is_saved:
         words = f"{_name(point)} (not saved): {words[:1].lower()}{words[1:]}"
     st.subheader(text.plain(words), anchor=False)
-    if not is_saved:
+    if is_saved:  # Why said: the page below keeps its place when somebody saves.
+        st.markdown("This threshold is saved and decides today.")
+    else:
         today = shown.outcome(saved.point if saved else OperatingPoint(), confidence)
         counted = outcome_in_words(today, shown.unit).removesuffix(".")
         by = "by the saved threshold" if saved else "by the predicted class"

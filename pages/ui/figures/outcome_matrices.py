@@ -25,7 +25,7 @@ class _Tone(IntEnum):
     REVIEW = 4
 
 
-_RAMPS = {
+RAMPS = {
     _Tone.RIGHT: (Colour.RIGHT_PALE, Colour.RIGHT),
     _Tone.WRONG: (Colour.WRONG_PALE, Colour.WRONG),
     _Tone.FALSE_REJECT: (Colour.FALSE_REJECT_PALE, Colour.FALSE_REJECT),
@@ -127,7 +127,7 @@ def _small_matrix(
             x=list(range(len(columns))),
             y=list(range(len(rows))),
             zmin=0,
-            zmax=len(_RAMPS) + 1,
+            zmax=len(RAMPS) + 1,
             colorscale=_scale(),
             showscale=False,
             xgap=3,
@@ -165,8 +165,8 @@ def _small_matrix(
 
 def _scale() -> list[list[object]]:
     """Empty up to 1, then one ramp after the other, each one wide; positions in [0, 1]."""
-    end = len(_RAMPS) + 1
+    end = len(RAMPS) + 1
     stops: list[list[object]] = [[0.0, Colour.EMPTY], [0.999 / end, Colour.EMPTY]]
-    for tone, (pale, strong) in _RAMPS.items():
+    for tone, (pale, strong) in RAMPS.items():
         stops += [[tone / end, pale], [(tone + (1 if tone + 1 == end else 0.999)) / end, strong]]
     return stops
