@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, ROUND_HALF_UP, Context, Decimal
 
 NOTHING = "–"
+MINUS = "\N{MINUS SIGN}"
 _MOST_DECIMALS = 6
 
 # Why the results of a refitted model on validation images are not its own; follows a colon.
@@ -52,6 +53,23 @@ def percent(share: float | None, *, of: int | None = None, width: float | None =
     return _rounded(share, _decimals(of, width), ROUND_HALF_UP)
 
 
+def percents(counts: Sequence[int]) -> list[str]:
+    """The shares of one row, such as `2.5%` and `97.5%`, with as many decimals for all of them.
+
+    One decimal more than so many can bear where the rounded ones would not make 100: 1 and 39 of
+    40 would be 3% and 98%, beside a headline of 2.5%. Nothing counted: dashes.
+    """
+    total = sum(counts)
+    if not total:
+        return [NOTHING] * len(counts)
+    full = [Decimal(100 * count) / total for count in counts]
+    least = _decimals(total, None)
+    step = Decimal(1).scaleb(-least)
+    is_whole = sum(share.quantize(step, ROUND_HALF_UP) for share in full) == 100
+    decimals = least if is_whole else least + 1
+    return [_rounded(count / total, decimals, ROUND_HALF_UP) for count in counts]
+
+
 def whole_percent(share: float | None) -> str:
     """Progress, or a chance that was computed: `60%`."""
     return NOTHING if share is None or math.isnan(share) else f"{100 * share:.0f}%"
@@ -79,9 +97,9 @@ def percent_with_range(share: float | None, low: float, high: float) -> str:
 
 
 def points(difference: float, *, signed: bool = True) -> str:
-    """A difference of shares in percentage points, without the words: `+1.2`, `-0.3`."""
+    """A difference of shares in percentage points, without the words: `+1.2`, `−0.3`."""
     shown = f"{100 * difference:{'+' if signed else ''}.1f}"
-    return "0.0" if float(shown) == 0 else shown
+    return "0.0" if float(shown) == 0 else shown.replace("-", MINUS)
 
 
 def confidence(share: float | None) -> str:

@@ -25,6 +25,7 @@ from core.domain.datasets import Dataset, DatasetVersion, Verdict
 from core.domain.findings import FindingKind, Fix
 from core.domain.jobs import Job
 from core.domain.parts import PartAnswer
+from core.domain.stages.facts import ModelFacts
 from core.errors import ConfigError
 from core.files import CsvDelimiter
 from core.words import count
@@ -38,6 +39,7 @@ from core.workflows.data import (
     quick_edits,
     versions,
 )
+from core.workflows.voided import seals_in_words, valid_seals, voided_since
 
 app = typer.Typer()
 _MOST_GROUPS = 20
@@ -98,7 +100,9 @@ def relabel(
         wanted = dict(quick_edits.read_move(move, edited.class_names) for move in moves)
         ids = datasets.ids_of_names(opened.workspace, edited.id, wanted)
         labels = {ids[name]: edits.class_index(edited, label) for name, label in wanted.items()}
-        _answer(opened, edits.relabel(opened.workspace, edited.id, labels))
+        sealed = valid_seals(opened.workspace, edited.id)
+        version = edits.relabel(opened.workspace, edited.id, labels)
+        _answer(opened, version, voided_since(opened.workspace, edited.id, sealed))
 
 
 @app.command()
@@ -110,8 +114,11 @@ def exclude(
 ) -> None:
     """Leave images out; they stay stored and can be restored."""
     with session(workspace, as_json) as opened:
-        ids = datasets.ids_of_names(opened.workspace, dataset, paths)
-        _answer(opened, edits.exclude(opened.workspace, dataset, ids.values()))
+        edited = datasets.find_dataset(opened.workspace, dataset)
+        ids = datasets.ids_of_names(opened.workspace, edited.id, paths)
+        sealed = valid_seals(opened.workspace, edited.id)
+        version = edits.exclude(opened.workspace, edited.id, ids.values())
+        _answer(opened, version, voided_since(opened.workspace, edited.id, sealed))
 
 
 @app.command(name="restore")
@@ -373,11 +380,18 @@ def _answer_parts(opened: Session, dataset: Dataset) -> None:
     opened.answer(parts_as_json(opened.workspace, dataset.id), show)
 
 
-def _answer(opened: Session, version: DatasetVersion) -> None:
-    opened.answer(
-        version_as_json(version),
-        lambda: say(f"Version {version.number}: {version.summary}"),
-    )
+def _answer(
+    opened: Session, version: DatasetVersion, voided: Sequence[ModelFacts] | None = None
+) -> None:
+    """Tell the new version, and the models whose sealed test it voids; None: not asked."""
+    more = {} if voided is None else {"voids": [model.name for model in voided]}
+
+    def show() -> None:
+        say(f"Version {version.number}: {version.summary}")
+        if voided:
+            say(f"This voids {seals_in_words(voided)}; touchstone undo restores it.")
+
+    opened.answer({**version_as_json(version), **more}, show)
 
 
 def _answer_classes(opened: Session, dataset: Dataset) -> None:

@@ -44,7 +44,7 @@ def load_properties(
         "group": [value or None for value in group],
         "folder": [_folder(value) for value in name],
         "file format": list(kind),
-        "colour": [{"L": "gray", "RGB": "colour"}.get(value, value) for value in mode],
+        "color": [{"L": "gray", "RGB": "color"}.get(value, value) for value in mode],
         "image size": [f"{w} × {h}" if w else None for w, h in zip(width, height, strict=True)],
         "brightness": brightness,
         "sharpness": sharpness,

@@ -14,7 +14,9 @@ from core.domain.splits import Subset
 from core.evaluation.decisions.rule import decision_in_words, part_decision
 from core.evaluation.measures.parts import Unit
 from core.words import joined
+from core.workflows import stages
 from core.workflows.results import access, comparison, evaluation, pairs, thresholds
+from core.workflows.results.access import ResultsAccess, access_to_test
 from core.workflows.results.comparison import ModelComparison, ModelSide, RuleChoice
 from core.workflows.results.pairs import NotComparable, Pair
 from core.workflows.signoff import release
@@ -40,7 +42,8 @@ def criteria(workspace: Workspace, result: ModelComparison) -> GateReport | None
     """The release criteria, by each model's own threshold; parts nobody confirmed never count."""
     plain = comparison.counted_by(result, Counting.AUTO, RuleChoice.OWN)
     report = release.check_release(workspace, plain, plain.second.judged)
-    release_criteria.show(report, plain.second.model.name)
+    new = plain.second.model
+    release_criteria.show(report, new.name, stages.standing(workspace, new))
     if report is not None and plain.has_proposals:
         other = comparison.counted_by(result, Counting.PARTS, RuleChoice.OWN)
         release_criteria.if_counted_as_parts(
@@ -146,7 +149,12 @@ def choose(workspace: Workspace) -> tuple[Model, Model, Subset, float] | None:
 
 
 def _subset(workspace: Workspace, new: Model) -> Subset:
-    usual = Subset.TEST if access.is_viewed(workspace, new) else Subset.VALIDATION
+    """Which images; the test images at first only where the results of both are open."""
+    fitting = [p.model for p in pairs.pairs_of(workspace, new, Subset.TEST) if p.reason is None]
+    other = state.chosen("against", [model.id for model in fitting])
+    both = [new, *(model for model in fitting if model.id == other)]
+    is_open = all(access_to_test(workspace, model) is ResultsAccess.SHOWN for model in both)
+    usual = Subset.TEST if is_open else Subset.VALIDATION
     return st.segmented_control(
         "Subset",
         [Subset.TEST, Subset.VALIDATION],
@@ -198,28 +206,31 @@ def _may_show(workspace: Workspace, both: list[Model], subset: Subset) -> bool:
         st.info(f"There are no {subset} results of {text.plain(', '.join(missing))}.")
         return False
     closed = [m for m in both if access.is_sealed(workspace, m)]
+    sealed = text.plain(", ".join(m.name for m in closed))
+    if closed and subset is not Subset.TEST:
+        st.caption(f":material/lock: The test set of {sealed} is sealed until Sign-off opens it.")
+        return True
     if closed:
         st.info(
-            f"The test set of {text.plain(', '.join(m.name for m in closed))} is sealed. Compare "
-            "on the validation images, or open it on the Sign-off page.",
+            f"The test set of {sealed} is sealed. Compare on the validation images, or open it on "
+            "the Sign-off page.",
             icon=":material/lock:",
         )
-        if subset is Subset.TEST:
-            with st.container(horizontal=True):
-                st.button(
-                    "Compare on validation",
-                    type="primary",
-                    key="use_validation",
-                    on_click=_show,
-                    args=(Subset.VALIDATION,),
-                )
-                st.page_link(
-                    Place.SIGN_OFF,
-                    label="Go to Sign-off",
-                    icon=Place.SIGN_OFF.icon,
-                    query_params={"model": closed[0].id},
-                )
-        return subset is not Subset.TEST
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.button(
+                "Compare on validation",
+                type="primary",
+                key="use_validation",
+                on_click=_show,
+                args=(Subset.VALIDATION,),
+            )
+            st.page_link(
+                Place.SIGN_OFF,
+                label="Go to Sign-off",
+                icon=Place.SIGN_OFF.icon,
+                query_params={"model": closed[0].id},
+            )
+        return False
     if subset is Subset.TEST and test_access.not_viewed(workspace, both):
         _ask(workspace, both)
         return False

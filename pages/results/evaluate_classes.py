@@ -12,6 +12,7 @@ from core.workflows.results.judging import JudgedSet
 from core.workspace import Workspace
 from pages.ui import components, errors, image_panel, state, text
 from pages.ui.figures import class_charts
+from pages.ui.figures.saving import of_model
 
 WORST = "worst"
 SORTS = (
@@ -97,7 +98,7 @@ def _cell(rate: Rate, of: str, *, with_bounds: bool) -> dict[str, object]:
 
 def _pies(judgement: JudgedSet, rates: tuple[ClassRates, ...]) -> None:
     components.chart(
-        class_charts.pies(rates),
+        of_model(class_charts.pies(rates), judgement.model.name, judgement.subset),
         f"pies_{judgement.model.id}_{judgement.subset}",
         description="Pies of precision and recall: the mean of all classes, then the weakest "
         "classes.",

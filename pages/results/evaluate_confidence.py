@@ -15,6 +15,7 @@ from core.workflows.results.judging import JudgedSet
 from core.workspace import Workspace
 from pages.ui import components, errors, judged, text
 from pages.ui.figures import confidence_charts, ranking_curves
+from pages.ui.figures.saving import of_model
 
 OK_NOK_CURVE = "defective against good"
 
@@ -28,10 +29,9 @@ def confidence(workspace: Workspace, model: Model, judgement: JudgedSet) -> None
     left, right = st.columns(2, gap="large")
     with left:
         st.subheader("Confidence of correct and wrong predictions")
+        counts = confidence_histogram(judgement.probabilities, judgement.targets)
         components.chart(
-            confidence_charts.histogram(
-                confidence_histogram(judgement.probabilities, judgement.targets)
-            ),
+            of_model(confidence_charts.histogram(counts), judgement.model.name, judgement.subset),
             "histogram",
             description="Number of correct and wrong images by confidence.",
         )
@@ -42,7 +42,9 @@ def confidence(workspace: Workspace, model: Model, judgement: JudgedSet) -> None
             "says; below the line it is overconfident. Larger dots stand for more images.",
         )
         components.chart(
-            confidence_charts.reliability(before, after),
+            of_model(
+                confidence_charts.reliability(before, after), judgement.model.name, judgement.subset
+            ),
             "reliability",
             description="Share of correct predictions against confidence.",
         )
@@ -104,14 +106,20 @@ def _curves(judgement: JudgedSet) -> None:
             help="1 is a perfect ranking, 0.5 is guessing. In brackets: the 95% confidence "
             "interval.",
         )
-        components.chart(ranking_curves.roc(curves[0]), "roc", description="ROC curve.")
+        components.chart(
+            of_model(ranking_curves.roc(curves[0]), judgement.model.name, judgement.subset),
+            "roc",
+            description="ROC curve.",
+        )
     with right:
         st.markdown(
             f"**Precision and recall**: average precision {_area(ranked.average_precision)}",
             help="1 is perfect. More informative than ROC if the class is rare.",
         )
         components.chart(
-            ranking_curves.precision_recall(curves[1]),
+            of_model(
+                ranking_curves.precision_recall(curves[1]), judgement.model.name, judgement.subset
+            ),
             "pr",
             description="Precision-recall curve.",
         )

@@ -11,6 +11,7 @@ from core.workflows.results.judging import JudgedSet
 from core.workspace import Workspace
 from pages.ui import components, errors, image_panel, text
 from pages.ui.figures import confidence_charts
+from pages.ui.figures.saving import of_model
 from pages.ui.viewer.marks import MARKS
 
 MISTAKES, HARDEST, UNSURE, BANDS, MARKED = (
@@ -71,7 +72,9 @@ def _bands(workspace: Workspace, judgement: JudgedSet, key: str) -> None:
     row = components.clicked_row(f"{key}_chart", len(bands))
     with left:
         components.clickable_rows(
-            confidence_charts.bands(bands, row=row),
+            of_model(
+                confidence_charts.bands(bands, row=row), judgement.model.name, judgement.subset
+            ),
             f"{key}_chart",
             rows=len(bands),
             row=row,

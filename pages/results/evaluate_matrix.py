@@ -17,6 +17,7 @@ from pages.results import evaluate_gallery
 from pages.ui import errors, judged, state, text
 from pages.ui.components import clickable_matrix, clicked_cell
 from pages.ui.figures import confusion_matrix
+from pages.ui.figures.saving import of_model
 
 COUNTS, OF_TRUE, OF_PREDICTED = "counts", "% of true", "% of predicted"
 OK_NOK, DECISION, PAIRS, TABLE = "OK / NOK", "decision", "confused pairs", "table"
@@ -240,7 +241,7 @@ def _matrix(
         cell=cell,
     )
     clickable_matrix(
-        figure,
+        of_model(figure, judgement.model.name, judgement.subset),
         key,
         cell=cell,
         zoom=confusion_matrix.can_zoom(view),

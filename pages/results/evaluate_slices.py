@@ -22,6 +22,7 @@ from core.workflows.results.judging import JudgedSet
 from core.workspace import Workspace
 from pages.ui import components, errors, image_panel, judged, text
 from pages.ui.figures import class_charts
+from pages.ui.figures.saving import of_model
 
 ERRORS, ESCAPES, FALSE_REJECTS = "mistakes", "escapes", "false rejects"
 
@@ -69,7 +70,11 @@ def slices(workspace: Workspace, model: Model, judgement: JudgedSet) -> None:
     row = components.clicked_row(key, len(rates))
     with left:
         components.clickable_rows(
-            class_charts.slice_bars(rates, str(what), row=row),
+            of_model(
+                class_charts.slice_bars(rates, str(what), row=row),
+                judgement.model.name,
+                judgement.subset,
+            ),
             key,
             rows=len(rates),
             row=row,

@@ -19,13 +19,13 @@ from core.evaluation.decisions.rule import (
     point_in_words,
 )
 from core.evaluation.measures.parts import Unit
-from core.words import NO_PROOF, exact_percent, percent_at_most
+from core.words import NO_PROOF, percent_at_most
 from core.workflows.results import thresholds
 from core.workflows.results.access import ResultsAccess, access_to_test
 from core.workflows.results.thresholds import Basis, Hidden, OnTest
 from core.workflows.training import record
 from core.workspace import Workspace
-from pages.results import threshold_costs, threshold_goal, threshold_link
+from pages.results.threshold import answer, costs, goal, link
 from pages.ui import (
     context,
     counting,
@@ -59,8 +59,8 @@ def chooser(workspace: Workspace, model: Model) -> None:
     confidence: float = st.session_state.get("confidence", 0.95)
     # Filled last, when everything below has been entered. Why something in it, which is not shown:
     # an empty container is not drawn, and takes no place.
-    answer = st.container(key="threshold_answer")
-    answer.html("<span></span>")
+    place = st.container(key="threshold_answer")
+    place.html("<span></span>")
     threshold_form.show_error()
     threshold_saving.ask_if_overtaken(workspace, basis, saved, confidence)
     threshold, line, promise = st.tabs(
@@ -74,31 +74,17 @@ def chooser(workspace: Workspace, model: Model) -> None:
             _threshold(workspace, basis, saved, confidence)
     if line.open:
         with line:
-            threshold_costs.show(basis, _on_test(workspace, model, saved), confidence)
+            costs.show(basis, _on_test(workspace, model, saved), confidence)
     if promise.open:
         with promise:
-            threshold_goal.show(basis, _on_test(workspace, model, saved), confidence)
-    with answer:
+            goal.show(basis, _on_test(workspace, model, saved), confidence)
+    with place:
         left, right = st.columns([7, 3], gap="medium", vertical_alignment="center")
         with left:
-            _answer(basis, _on_test(workspace, model, saved), confidence)
+            answer.show(basis, _on_test(workspace, model, saved), saved, confidence)
         with right:
             _keep(workspace, basis, saved, confidence)
-    threshold_link.write(model.id)
-
-
-def _answer(basis: Basis, on_test: OnTest, confidence: float) -> None:
-    """What the threshold does: on the test images where they may be shown, else on validation."""
-    point = threshold_form.draft(basis.judged.model.id, None).point
-    shown = on_test.basis or basis
-    outcome = shown.outcome(point, confidence)
-    st.subheader(text.plain(outcome_in_words(outcome, shown.unit)), anchor=False)
-    whose = "Test, proven" if on_test.basis else "Validation, a forecast"
-    bounds = text.plain(bounds_in_words(outcome))
-    st.markdown(
-        f"{whose} with {exact_percent(confidence)} confidence: {bounds}",
-        help=None if on_test.basis else NO_PROOF,
-    )
+    link.write(model.id)
 
 
 def _on_test(workspace: Workspace, model: Model, saved: DecisionRule | None) -> OnTest:
@@ -125,9 +111,9 @@ def _threshold(
         threshold_form.crossing()
         with beside, st.container(horizontal=True, vertical_alignment="center"):
             if st.button("Choose for me", icon=":material/target:", key="choose_for_me"):
-                threshold_goal.choose_for_me(basis, confidence)
+                goal.choose_for_me(basis, confidence)
             _why(workspace, basis, confidence)
-        threshold_goal.reason(model.id)
+        goal.reason(model.id)
     point = threshold_form.draft(model.id, None).point
     here = basis.outcome(point, confidence)
     on_test = _on_test(workspace, model, saved)
@@ -383,7 +369,7 @@ def page(workspace: Workspace) -> None:
         return
     saved = thresholds.saved_rule(workspace, model.id)
     threshold_form.draft(model.id, saved)
-    threshold_link.follow(model.id, len(own.class_names))
+    link.follow(model.id, len(own.class_names))
     counting.show(own, saved.point if saved else None)
     chooser(workspace, model)
 

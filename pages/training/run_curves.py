@@ -9,6 +9,7 @@ from core.domain.configs.choices import Recipe
 from core.domain.jobs import Job, JobStatus
 from core.domain.keeping.people import Right
 from core.domain.training import DetailTrial, HeadTrial, PenaltyPoint, chosen_penalty
+from core.words import MINUS
 from core.workflows.training import control, last_layers, record, runs
 from core.workflows.training.runs import RunView
 from core.workflows.use import alike, models
@@ -88,7 +89,7 @@ def _solved(workspace: Workspace, view: RunView, job: Job) -> None:
         return
     st.markdown("**How this model was chosen**")
     st.caption("Each choice was tried on images held back from it. A lower loss is better.")
-    left, right = st.columns(2) if tried else (st.container(), None)
+    left, right = st.columns(2) if len(tried) > 1 else (st.container(), None)
     with left:
         chart(
             training_curves.penalty_path(path),
@@ -118,25 +119,8 @@ def _solved(workspace: Workspace, view: RunView, job: Job) -> None:
 
 def _details_tried(workspace: Workspace, view: RunView, tried: Sequence[DetailTrial]) -> None:
     """The detail levels that were compared: what each gained, and what it costs."""
-    if not tried:
-        return
-    st.markdown("**Detail levels compared**")
-    small_table(
-        {
-            "level": [f"{t.detail.value}{' ★' if t.is_chosen else ''}" for t in tried],
-            "log loss": [text.decimal(t.log_loss, 4) for t in tried],
-            "macro recall": [text.decimal(t.macro_recall) for t in tried],
-            "gain": [_gain(t) for t in tried],
-            "ms per image": [text.decimal(t.image_ms, 1) for t in tried],
-        },
-        "details_tried",
-        about="Detail levels compared",
-        numbers=("log loss", "macro recall", "ms per image"),
-    )
-    st.caption(
-        "★ is taken. Gain: how much lower the loss is than that of the best level above, "
-        "on all images the model learns from. Overrule it with Detail on Configure."
-    )
+    if len(tried) > 1:
+        _levels_table(tried)
     if control.can_compare_tiles(view, tried) and st.button(
         "Compare tiles too",
         icon=":material/grid_view:",
@@ -147,6 +131,31 @@ def _details_tried(workspace: Workspace, view: RunView, tried: Sequence[DetailTr
         ),
     ):
         run_actions.open_run(control.compare_tiles(workspace, view.run.id).run.id)
+
+
+def _levels_table(tried: Sequence[DetailTrial]) -> None:
+    """Every level with its loss and its gain, which are of different images and say so."""
+    st.markdown("**Detail levels compared**")
+    small_table(
+        {
+            "level": [f"{t.detail.value}{' ★' if t.is_chosen else ''}" for t in tried],
+            "log loss (training)": [text.decimal(t.log_loss, 4) for t in tried],
+            "macro recall (training)": [text.decimal(t.macro_recall) for t in tried],
+            "gain (all images)": [_gain(t) for t in tried],
+            "ms per image": [text.decimal(t.image_ms, 1) for t in tried],
+        },
+        "details_tried",
+        about="Detail levels compared",
+        numbers=("log loss (training)", "macro recall (training)", "ms per image"),
+    )
+    st.caption(
+        "Log loss: on the training images. Gain over the best level above: on all images the model "
+        "learns from."
+    )
+    st.caption(
+        "★ is taken: of equal cost unless likely worse, slower only if likely better. Overrule it "
+        "with Detail on Configure."
+    )
 
 
 def _last_layers_tried(workspace: Workspace, view: RunView) -> None:
@@ -179,7 +188,8 @@ def _gain(trial: DetailTrial | HeadTrial) -> str:
     if trial.gain is None or trial.gain_error is None:
         return text.NOTHING
     sign = "+" if trial.gain > 0 else ""
-    return f"{sign}{text.decimal(trial.gain)} ± {text.decimal(trial.gain_error)}"
+    gain = text.decimal(trial.gain).replace("-", MINUS)
+    return f"{sign}{gain} ± {text.decimal(trial.gain_error)}"
 
 
 def _numbers(workspace: Workspace, view: RunView, job: Job) -> None:

@@ -22,7 +22,7 @@ def rows(facts: ImageFacts) -> list[tuple[str, str]]:
         ("State", "excluded" if sample.status is SampleStatus.EXCLUDED else ""),
         ("Part", sample.group or ""),
         ("Pixels", f"{sample.width:,} × {sample.height:,}"),
-        ("Colour", "gray" if sample.mode == "L" else "colour"),
+        ("Color", "gray" if sample.mode == "L" else "color"),
         ("Format", sample.format or ""),
         ("File size", text.size(sample.file_size)),
         ("File date", text.when(sample.modified_at) if sample.modified_at else ""),
@@ -37,12 +37,13 @@ def rows(facts: ImageFacts) -> list[tuple[str, str]]:
 
 
 def _insight(facts: ImageFacts) -> list[tuple[str, str]]:
+    """What the label check says, by its name: the confidences of the open model are others."""
     if facts.insight is None or facts.insight.confidence is None:
         return []
     lines = [f"{text.confidence(facts.insight.confidence)} in its label"]
     if facts.suggested and facts.suggested != facts.class_name:
         lines.append(f"looks more like {facts.suggested}")
-    return [("Confidence", "\n".join(lines))]
+    return [("Label check", "\n".join(lines))]
 
 
 def history(facts: ImageFacts) -> list[str]:

@@ -7,6 +7,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from core.domain.keeping.people import Right
+from core.domain.models import ModelStanding
 from core.domain.splits import Subset
 from core.errors import TouchstoneError
 from core.evaluation.measures.intervals import CONFIDENCE
@@ -25,15 +26,21 @@ from core.workspace import Workspace
 from pages.ui import errors, text
 from pages.ui.people import rights
 
+_TESTED = {ModelStanding.PASSED, ModelStanding.BLOCKED}
 
-def show(report: GateReport | None, name: str) -> None:
+
+def show(report: GateReport | None, name: str, standing: ModelStanding) -> None:
     """The verdict of the release criteria on a model, with what is met folded away.
 
     Args:
         report: of the check; None: there are no criteria, and nothing is shown.
         name: of the model.
+        standing: of its sign-off. Where its test has a verdict, validation adds none.
     """
     if report is None:
+        return
+    if report.subset is not Subset.TEST and standing in _TESTED:
+        _tested(text.plain(name), has_passed=standing is ModelStanding.PASSED)
         return
     if report.subset is not Subset.TEST:
         _on_validation(text.plain(name), report)
@@ -74,6 +81,17 @@ def _on_validation(name: str, report: GateReport) -> None:
         f"images count.\n\n{_reasons(report)}",
         icon=":material/rule:",
     )
+
+
+def _tested(name: str, *, has_passed: bool) -> None:
+    """What its test has already settled."""
+    if has_passed:
+        st.success(f"**{name} passed its sealed test.**", icon=":material/verified:")
+    else:
+        st.error(
+            f"**{name} did not meet the release criteria** on the test images. Sign-off says why.",
+            icon=":material/block:",
+        )
 
 
 def _details(report: GateReport) -> None:

@@ -50,6 +50,12 @@ def choose(
     return chosen
 
 
+def chosen(noun: str, options: Sequence[str]) -> str | None:
+    """What `choose` is about to give, for what is drawn before it; None without options."""
+    known = (st.query_params.get(noun), st.session_state.get(f"chosen_{noun}"), *options)
+    return next((one for one in known if one in options), None)
+
+
 def _told_apart(options: Mapping[str, str]) -> dict[str, str]:
     """The same, equal names numbered. Why: a browser answers with the name of what was chosen."""
     seen: Counter[str] = Counter()

@@ -52,6 +52,16 @@ def test_a_percentage_has_the_decimals_that_its_images_can_bear():
     ]
 
 
+def test_the_percentages_of_one_row_make_100_where_one_more_decimal_can_do_it():
+    # The matrix of thresholds said 3% and 98% of 40, below a headline of 2.5%.
+    assert words.percents([1, 39]) == ["2.5%", "97.5%"]
+    assert words.percents([5, 15, 20]) == ["12.5%", "37.5%", "50.0%"]
+    assert words.percents([1, 3]) == ["25%", "75%"]
+    assert words.percents([3, 24]) == ["11%", "89%"]
+    assert words.percents([0, 14]) == ["0%", "100%"]
+    assert words.percents([0, 0]) == ["–", "–"]
+
+
 def test_intervals_are_rounded_outwards_and_never_to_an_end_that_they_do_not_reach():
     assert words.percent_range(0.8164, 0.9724) == "81% to 98%"
     assert words.percent_range(0.0003, 0.9996) == "0.03% to 99.96%"
@@ -67,7 +77,11 @@ def test_each_kind_of_number_has_one_form_and_what_is_unknown_is_a_dash():
     assert [words.decimal(0.9184), words.decimal(float("nan")), words.number(1300)] == [
         *("0.918", "–", "1,300")
     ]
-    assert [words.points(d) for d in (0.012, -0.003, -0.00001)] == ["+1.2", "-0.3", "0.0"]
+    assert [words.points(d) for d in (0.012, -0.003, -0.00001)] == [
+        "+1.2",
+        "\N{MINUS SIGN}0.3",
+        "0.0",
+    ]
     assert [words.duration(s) for s in (41.7, 185, 7800, None)] == [
         *("42 s", "3 min 05 s", "2 h 10 min", "–")
     ]

@@ -9,7 +9,7 @@ from core.domain.datasets import Verdict
 from core.domain.record import RecordedAction
 from core.domain.splits import Subset
 from core.errors import OvertakenError
-from core.evaluation.decisions.outcome import single_threshold
+from core.evaluation.decisions.outcome import OperatingPoint, single_threshold
 from core.evaluation.release.criteria import ReleaseCriteria
 from core.store import judgement
 from core.store.database import connect
@@ -147,6 +147,26 @@ def test_a_threshold_that_another_tab_saved_is_not_replaced_without_asking(
         thresholds.save_rule(made.workspace, basis, choice, seen=None)
 
 
+def test_a_threshold_that_is_not_saved_is_named_beside_what_holds_today(
+    open_page: OpenPage, made: Made
+) -> None:
+    # An unnamed draft at 50% stood beside "None saved", with other numbers than Evaluate's.
+    basis = thresholds.load_basis(made.workspace, "new")
+    by_class = basis.outcome(OperatingPoint()).escape
+    app = open_page("results/operating_point.py", made.workspace, model="model-new")
+    assert _answer(app).startswith("At 50% (not saved): ")
+    assert f"Today: {by_class.k:,} of {by_class.n:,} defective images" in _said(app)
+    assert "by the predicted class." in _said(app)
+    app.button(key="save_rule").click().run()
+    assert "not saved" not in _answer(app)
+    assert "Today:" not in _said(app)
+    _input(app, "Reject from, %").set_value(5.0).run()
+    at_half = basis.outcome(single_threshold(0.5)).overkill
+    assert _answer(app).startswith("At 5% (not saved): ")
+    assert f"{at_half.k:,} of {at_half.n:,} good images" in _said(app)
+    assert "by the saved threshold." in _said(app)
+
+
 def test_a_purpose_is_asked_for_and_every_rule_judged_on_test_is_a_decision(
     open_page: OpenPage, made: Made
 ) -> None:
@@ -239,7 +259,7 @@ def test_a_rule_is_chosen_by_a_limit_on_escapes(open_page: OpenPage, made: Made)
     app.button(key="choose").click().run()
     assert not app.exception
     assert "Fewest false rejects on validation with escapes at most 0% (0 of 100)" in _said(app)
-    assert _answer(app).startswith("0 of 100 defective images escape")
+    assert _answer(app).startswith("At 67.1% (not saved): 0 of 100 defective")
     # "few escapes" raised a threshold from 50% to 52.5% that counted the same.
     basis = thresholds.load_basis(made.workspace, "new")
     goal = thresholds.ThresholdGoal(max_escape=0.0)

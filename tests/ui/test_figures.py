@@ -1,6 +1,7 @@
 """Figures: their colours for everyone, their scales at the edges, and the tables that they save."""
 
 from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,12 +11,14 @@ from core.evaluation.decisions.costs import LeastCost
 from core.evaluation.decisions.outcome import Outcome, PartScores, single_threshold
 from core.evaluation.decisions.rule import OperatingPoint
 from core.evaluation.decisions.thresholds import trade_off
+from core.evaluation.measures.calibration import ConfidenceHistogram
 from core.evaluation.measures.views import ConfidenceBand
 from core.words import percent_at_most
 from pages.ui.figures import (
     confidence_charts,
     outcome_matrices,
     run_comparison,
+    saving,
     theme,
     threshold_charts,
 )
@@ -215,3 +218,37 @@ def test_reviews_have_a_column_only_where_there_can_be_any():
     assert [len(row) for row in figure.data[0].z] == [2, 2]
     reviewed = Outcome(ok=(39, 1, 0), nok=(2, 0, 18))
     assert outcome_matrices.zones_shown(reviewed, has_reviews=False) == (0, 1, 2)
+
+
+def test_counts_by_confidence_stand_on_plain_axes():
+    # Bars were stacked on a logarithmic axis with the one tick "1": heights meant nothing.
+    edges = np.linspace(0, 1, 11)
+    right, wrong = np.arange(10) * 100, np.array([0, 0, 0, 0, 0, 0, 0, 0, 0, 1])
+    figure = confidence_charts.histogram(ConfidenceHistogram(edges, right, wrong))
+    assert [bar.yaxis for bar in figure.data] == ["y", "y2"]
+    axes = (figure.layout.yaxis, figure.layout.yaxis2)
+    assert all(axis.type != "log" and axis.range[0] == 0 for axis in axes)
+    assert [round(axis.range[1], 2) for axis in axes] == [972, 1.08]
+
+
+def test_saved_charts_are_named_after_model_and_images():
+    figure = saving.of_model(_cost_curve(), "Lite quick", "validation")
+    assert figure.layout.meta["of"] == "Lite quick validation"
+    assert figure.layout.meta["title"] == "Cost by threshold"
+    script = (Path(theme.__file__).parents[1] / "assets/chart.js").read_text(encoding="utf-8")
+    assert "fileName([meta.of, meta.title]" in script
+
+
+@pytest.mark.parametrize("side", [0, 1], ids=["light", "dark"])
+def test_figures_in_white_or_black_can_be_read_on_every_tone_of_a_matrix(side):
+    # Plotly's choice of white or gray had a contrast of 2.7 to 3.6 on middle tones.
+    script = (Path(theme.__file__).parents[1] / "assets/chart.js").read_text(encoding="utf-8")
+    assert "> .18 ? '#000' : '#fff'" in script
+    tones = outcome_matrices.RAMPS.values()
+    for pale, strong in ([PALETTE[role][side] for role in pair] for pair in tones):
+        for part in np.linspace(0, 1, 50):
+            ends = [np.array([int(c[i : i + 2], 16) for i in (1, 3, 5)]) for c in (pale, strong)]
+            tone = ends[0] + part * (ends[1] - ends[0])
+            colour = "#" + "".join(f"{round(channel):02x}" for channel in tone)
+            ink = "#000000" if float(_XYZ[1] @ _linear(colour)) > 0.18 else "#ffffff"
+            assert _contrast(ink, colour) >= 4.5

@@ -14,7 +14,7 @@ _OF_PLOTLY = re.compile(r"%\{+[^{}]*\}+")
 # are written in one place only, tenths of parts or money, and PPM.
 ALLOWED = {
     "pages/results/evaluate_verdict.py": "positions in CSS",
-    "pages/results/threshold_costs.py": "tenths of parts and of money",
+    "pages/results/threshold/costs.py": "tenths of parts and of money",
     "pages/training/preview.py": "an aspect ratio in CSS",
     "pages/ui/tables.py": "a width in CSS",
     "pages/ui/text.py": "gray levels with all their digits",

@@ -14,7 +14,7 @@ from streamlit.testing.v1 import AppTest
 
 from core.api.training import run_as_json
 from core.domain.configs.augment_presets import AugmentPreset
-from core.domain.configs.choices import HeadKind, Preset, Recipe
+from core.domain.configs.choices import Detail, HeadKind, Preset, Recipe
 from core.domain.configs.train import TrainConfig, recipe_defaults
 from core.domain.datasets import Orientation
 from core.domain.findings import (
@@ -29,7 +29,7 @@ from core.domain.models import ModelStanding
 from core.domain.search import Search, Trial, TrialState
 from core.domain.signoff import Seal
 from core.domain.stages.states import MissedCriterion, MissedKind, ReadVerdict
-from core.domain.training import EpochMetrics, HeadTrial, RunState
+from core.domain.training import DetailTrial, EpochMetrics, HeadTrial, RunState
 from core.models import speed
 from core.models.catalog import Availability
 from core.models.kept_epochs import KeptEpochs
@@ -240,6 +240,40 @@ def test_runs_with_the_views_that_were_allowed_tell_how_long_the_next_one_takes(
     app = open_page(Place.TRAIN, workspace, set="recipe=quick,detail=auto,device=cpu")
     (line,) = [c.value for c in app.caption if "stay unseen" in c.value]
     assert ", by earlier runs here" in line
+
+
+def test_compared_levels_say_which_images_their_figures_are_of(
+    open_page: OpenPage, trained: Trained, tmp_path
+) -> None:
+    # "stages ★ is taken" stood at a gain of -0.003, beside a log loss that fell by a tenth.
+    workspace, run_id = copy_of(trained.workspace, tmp_path / "levels"), trained.run.run.id
+    whole = DetailTrial(Detail.WHOLE, 0.9985, 0.03, 0.7, None, None, 5.0)
+    stages = replace(
+        whole, detail=Detail.STAGES, log_loss=0.9256, gain=-0.003, gain_error=0.032, is_chosen=True
+    )
+
+    def shown(tried: list[DetailTrial]) -> list[str]:
+        with connect(workspace) as db:
+            job = jobs.latest_job(db, run_id)
+            with transaction(db):
+                db.conn.execute(
+                    "UPDATE jobs SET status = 'running', owner = 'me' WHERE id = ?", [job.id]
+                )
+            runs.save_detail_trials(db, run_id, tried, job_id=job.id, owner="me")
+            with transaction(db):
+                db.conn.execute("UPDATE jobs SET status = 'completed' WHERE id = ?", [job.id])
+        app = open_page(Place.RUNS, workspace, run=run_id)
+        assert not app.exception
+        tables = [t.proto.body for t in app.get("html") if "Detail levels" in t.proto.body]
+        return [*tables, *(c.value for c in app.caption if c.value.startswith("★ is taken"))]
+
+    table, why = shown([whole, stages])
+    assert "log loss (training)" in table
+    assert "gain (all images)" in table
+    assert "\N{MINUS SIGN}0.003 ± 0.032" in table
+    assert "of equal cost unless likely worse" in why
+    # One level alone compares nothing.
+    assert shown([replace(whole, is_chosen=True)]) == []
 
 
 def test_a_solved_run_shows_its_penalty_its_last_layers_and_what_validated_it(

@@ -37,7 +37,10 @@ def heatmap(
         ),
     ] = None,
     colours: Annotated[
-        ColourMap, typer.Option(help="Of the heat; cividis and viridis suit every eye.")
+        ColourMap,
+        typer.Option(
+            "--colors", "--colours", help="Of the heat; cividis and viridis suit every eye."
+        ),
     ] = ColourMap.HEAT,
     grade: Annotated[
         bool,

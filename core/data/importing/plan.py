@@ -108,7 +108,7 @@ def refuse_empty_import(source_name: str, plan: ImportPlan) -> None:
     """Raise if a plan can neither become a dataset nor be added to one.
 
     Raises:
-        ImportSourceError: if there is no labelled image, or nearly every one has its own class.
+        ImportSourceError: if there is no labeled image, or nearly every one has its own class.
     """
     if not plan.candidates:
         if plan.flat:
@@ -119,7 +119,7 @@ def refuse_empty_import(source_name: str, plan: ImportPlan) -> None:
             )
         has_table = any(item.kind is PlanChoiceKind.TABLE for item in plan.decisions)
         raise ImportSourceError(
-            f"There is no labelled image in {source_name}.{_example(plan.skipped)}",
+            f"There is no labeled image in {source_name}.{_example(plan.skipped)}",
             "The paths in the table must end like the paths below this folder. Check the columns, "
             "or choose another folder."
             if has_table

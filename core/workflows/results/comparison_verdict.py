@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import assert_never
 
 from core.evaluation.release.comparison import PairedTable
-from core.words import joined
+from core.words import joined, points
 from core.workflows.results.comparison import Evidence, ModelComparison, judge
 
 
@@ -88,11 +88,19 @@ def verdict_in_words(given: Sequence[Answer], current: str, new: str) -> str:
         case PairVerdict.NOT_PROVEN:
             return "No proven difference."
         case PairVerdict.SAME:
-            return "No difference: both are right and wrong on the same images."
+            return f"No difference seen{_within(given)}."
         case PairVerdict.ONLY_RULES:
             return "No verdict: only the decision rules differ, not the models."
         case _:
             assert_never(verdict)
+
+
+def _within(given: Sequence[Answer]) -> str:
+    """How large a difference in naming the class may still be, such as ` (±6.6 points)`."""
+    bounds = next(a.table.difference.interval for a in given if a.question is Question.CLASS)
+    if bounds is None:
+        return ""
+    return f" (±{points(max(abs(bounds.low), abs(bounds.high)), signed=False)} points)"
 
 
 def _deed(question: Question) -> str:

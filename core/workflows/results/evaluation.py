@@ -57,7 +57,7 @@ _WRITTEN = {
 }
 # What is known of every file; what people said of their images is offered before it.
 _SIZE = "image size"  # of cut-out images each has its own
-_OF_FILES = ("file format", "colour", _SIZE, *_WRITTEN)
+_OF_FILES = ("file format", "color", _SIZE, *_WRITTEN)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ Sealed test results are given out only after they were opened for the model (`ac
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import assert_never
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +14,7 @@ from sqlite_utils import Database
 from core.domain.datasets import Dataset, Verdict
 from core.domain.models import Model
 from core.domain.parts import Counting
-from core.domain.splits import CountedGroups, LeakCertificate, Subset
+from core.domain.splits import LeakCertificate, Subset
 from core.errors import NotFoundError
 from core.evaluation.measures.classification import Matrix, confusion_matrix
 from core.evaluation.measures.labeled_predictions import LabeledPredictions
@@ -24,7 +23,7 @@ from core.evaluation.measures.parts import Unit
 from core.store import datasets, models, predictions, splits, versions
 from core.store.database import connect
 from core.store.predictions import StoredMatrix, SubsetPredictions
-from core.words import count, joined
+from core.workflows.data import split_words
 from core.workflows.data.certificates import certified
 from core.workflows.results import access
 from core.workflows.results.counting import KnownParts, counted_in_words, known_parts
@@ -175,32 +174,10 @@ class JudgedSet:
 
 def leaks_in_words(certificate: LeakCertificate) -> str:
     """What a leaking split does to the numbers of its models."""
-    leaks = [
-        words
-        for number, words in (
-            (certificate.groups_across, _groups(certificate)),
-            (certificate.near_across, count(certificate.near_across or 0, "look-alike pair")),
-            (certificate.exact_across, count(certificate.exact_across, "identical file")),
-        )
-        if number
-    ]
     return (
-        f"The split of this model leaks: {joined(leaks)} in more than one subset. New parts will "
-        "give worse results. Make a split that keeps them together, and train again."
+        f"The split of this model leaks: {split_words.leaks_in_words(certificate.leaks)}. New "
+        "parts will give worse results. Make a split that keeps them together, and train again."
     )
-
-
-def _groups(certificate: LeakCertificate) -> str:
-    number = certificate.groups_across or 0
-    match certificate.counted:
-        case CountedGroups.PARTS:
-            return count(number, "part")
-        case CountedGroups.LOOK_ALIKES:
-            return f"{count(number, 'group')} of look-alikes"
-        case CountedGroups.BOTH:
-            return f"{count(number, 'group')} of look-alikes or images of one part"
-        case _:
-            assert_never(certificate.counted)
 
 
 def certificate_of(workspace: Workspace, model: Model) -> LeakCertificate | None:

@@ -52,6 +52,7 @@ export default function ({ data, parentElement, setStateValue }) {
 function draw(chart) {
   const figure = coloured(chart, chart.source)
   figure.layout.uirevision ??= 'keep'
+  figure.data.push(...figure.data.filter(trace => trace.texttemplate && trace.colorscale).map(figures))
   return chart.plotly.react(chart, figure.data, figure.layout, chart.options)
 }
 
@@ -74,6 +75,36 @@ function coloured(chart, text) {
   const probe = chart.parentElement.querySelector('.ts-colour'), values = {}
   return JSON.parse(text.replace(/"var\((--ts-[\w-]+)\)"/g,
     (_, name) => `"${values[name] ??= valueOf(probe, name)}"`))
+}
+
+// The figures in the cells of a matrix as a trace of their own, each white or black, whichever stands
+// out more. Why not Plotly's: its gray on middle tones has a contrast of less than 3.
+function figures(matrix) {
+  const cells = matrix.z.flatMap((row, y) => row.map((value, x) => ({ x, y, value })))
+  const channels = color => color.match(/[\d.]+/g).slice(0, 3).map(Number)
+  const stops = matrix.colorscale.map(([at, color]) => [at, channels(color)])
+  const ink = ({ value }) => {
+    const at = (value - matrix.zmin) / (matrix.zmax - matrix.zmin)
+    const next = Math.max(1, stops.findIndex(([position]) => position >= at))
+    const [[low, from], [high, to]] = [stops[next - 1], stops[next]]
+    const part = high > low ? Math.min(1, Math.max(0, (at - low) / (high - low))) : 0
+    return luminance(from.map((channel, i) => channel + part * (to[i] - channel))) > .18 ? '#000' : '#fff'
+  }
+  const trace = {
+    type: 'scatter', mode: 'text', hoverinfo: 'skip', showlegend: false, cliponaxis: true,
+    x: cells.map(cell => matrix.x[cell.x]), y: cells.map(cell => matrix.y[cell.y]),
+    text: cells.map(cell => matrix.text[cell.y][cell.x]),
+    textfont: { ...matrix.textfont, color: cells.map(ink) },
+  }
+  delete matrix.texttemplate
+  return trace
+}
+
+// As WCAG 2 defines it.
+function luminance(channels) {
+  const [red, green, blue] = channels.map(channel => channel / 255)
+    .map(c => c <= .04045 ? c / 12.92 : ((c + .055) / 1.055) ** 2.4)
+  return .2126 * red + .7152 * green + .0722 * blue
 }
 
 function valueOf(probe, name) {
@@ -178,9 +209,10 @@ function offerSaving(chart, meta, signal) {
     menu.hidePopover()
     button.focus()
     const { format, delimiter = ',' } = item.dataset
-    const name = fileName(meta.title)
+    const name = fileName([meta.of, meta.title].filter(Boolean).join(' '))
     if (format === 'csv') return saveTable(meta.table, name, delimiter)
-    return chart.plotly && saveImage(chart, meta.title, format, name)
+    const title = [meta.title, meta.of].filter(Boolean).join(' · ')
+    return chart.plotly && saveImage(chart, title, format, name)
   })
 }
 

@@ -8,7 +8,9 @@ const PHONE_PX = 768
 const CALM_MS = 100
 const PICK_MS = 5000
 const FIELD_PX = 140
-const SEARCH = '[class*="st-key-search"] input, [class*="text_filter"] input, input[type="search"]'
+// Whole keys: a part of one also met "Settings to vary" on Search.
+const SEARCH = ['search', 'search_record', 'find', 'history_text']
+  .map(key => `.st-key-${key} input`).concat('[class*="text_filter"] input', 'input[type="search"]').join()
 
 let present = null
 let waitsForDoor = 0

@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import plotly.graph_objects as go
+from numpy.typing import NDArray
 
 from core.evaluation.measures.calibration import ConfidenceHistogram, Reliability
 from core.evaluation.measures.views import ConfidenceBand
@@ -99,28 +101,39 @@ def band_name(band: ConfidenceBand) -> str:
 
 
 def histogram(counts: ConfidenceHistogram) -> go.Figure:
-    """Confidence of correct and wrong predictions."""
+    """Confidence of correct predictions above that of wrong ones, each on a plain axis of its own.
+
+    Why two axes: a handful of sure mistakes must be seen beside thousands of right images.
+    """
     figure = go.Figure()
     middles = (counts.edges[1:] + counts.edges[:-1]) / 2
-    for name, values, look in (
-        ("correct", counts.right, filled(Colour.RIGHT)),
-        ("wrong", counts.wrong, filled(Colour.WRONG, "/")),
+    for axis, name, values, look in (
+        ("y", "correct", counts.right, filled(Colour.RIGHT)),
+        ("y2", "wrong", counts.wrong, filled(Colour.WRONG, "/")),
     ):
         figure.add_bar(
             x=middles,
             y=values,
+            yaxis=axis,
             name=name,
             marker=look,
             hovertemplate="%{y:,} " + name + ", about %{x:.0%} confidence<extra></extra>",
         )
-    style(figure, height=320)
-    legend_above(figure, "images, logarithmic")
-    figure.update_layout(barmode="stack", margin=_MARGIN)
-    figure.update_xaxes(
-        title={"text": "confidence of the predicted class"}, tickformat=".0%", range=[0, 1]
+    style(figure, height=340)
+    legend_above(figure, "images")
+    # Why stacked, where nothing stands on anything: bars of two axes would be drawn side by side.
+    figure.update_layout(
+        barmode="stack",
+        margin=_MARGIN,
+        yaxis={"domain": [0.54, 1.0], **_count_axis(counts.right)},
+        yaxis2={"domain": [0.0, 0.46], "anchor": "x", **_count_axis(counts.wrong)},
     )
-    # Why logarithmic: a handful of sure mistakes must be seen beside thousands of right images.
-    figure.update_yaxes(type="log", dtick=1, rangemode="tozero")
+    figure.update_xaxes(
+        title={"text": "confidence of the predicted class"},
+        tickformat=".0%",
+        range=[0, 1],
+        anchor="y2",
+    )
     columns = {
         "confidence from (%)": [round(100 * edge, 4) for edge in counts.edges[:-1].tolist()],
         "confidence to (%)": [round(100 * edge, 4) for edge in counts.edges[1:].tolist()],
@@ -129,6 +142,12 @@ def histogram(counts: ConfidenceHistogram) -> go.Figure:
     }
     save_as(figure, "Confidence of correct and wrong predictions", columns)
     return figure
+
+
+def _count_axis(values: NDArray[np.int64]) -> dict[str, object]:
+    """From 0 to a little more than the highest bar, with whole numbers alone."""
+    most = max(1, int(values.max(initial=0)))
+    return {"range": [0, 1.08 * most], "nticks": 4, **({"dtick": 1} if most < 4 else {})}
 
 
 def reliability(before: Reliability, after: Reliability | None) -> go.Figure:

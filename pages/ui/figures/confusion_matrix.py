@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 
 from core.evaluation.measures.views import MatrixView, Tone
 from core.files import Cell
-from core.words import percent
+from core.words import percent, percents
 from pages.ui.figures.saving import save_as
 from pages.ui.figures.theme import Colour, frame_cell, names_px, style
 from pages.ui.text import html
@@ -16,6 +16,7 @@ _MAX_MATRIX_TEXT = 25
 _MOST_FLAT = 40  # characters beside each other, were all names as long as the longest
 _MOST_SLANTED = 15
 _CELL_PX = 20
+_SLANTED_PX = 50  # what slanted names take of the height
 _TONES = {Tone.RIGHT: 1, Tone.WRONG: -1, Tone.OPEN: 0}
 
 
@@ -33,14 +34,7 @@ def matrix(view: MatrixView, *, shares: str, cell: tuple[int, int] | None = None
     # Why the second scale: neither right nor wrong is gray, beyond the two ends of the colours.
     colours = np.where(tones == 0, 2 + part, part * tones)
     # Why lists: reading the cells of arrays one by one takes a quarter of a second for 100 classes.
-    text = (
-        [
-            [_cell_text(count, share, shares) for count, share in zip(*row, strict=True)]
-            for row in zip(view.counts.tolist(), part.tolist(), strict=True)
-        ]
-        if len(rows) <= _MAX_MATRIX_TEXT
-        else None
-    )
+    text = _texts(view, shares) if len(rows) <= _MAX_MATRIX_TEXT else None
     gap = 0.5 if can_zoom(view) else 2
     heatmap = go.Heatmap(
         z=colours.tolist(),
@@ -63,7 +57,8 @@ def matrix(view: MatrixView, *, shares: str, cell: tuple[int, int] | None = None
     )
     figure = go.Figure(heatmap)
     count = len(rows)
-    height = min(900, max(300, 130 + count * _row_height(count)))
+    room = _SLANTED_PX if _angle(_short(columns)) else 0
+    height = min(900, max(300, 130 + count * _row_height(count)) + room)
     style(figure, height=height)
     zoomable = can_zoom(view)
     names_size = max(7, min(13, (height - 130) // max(1, count)))
@@ -82,7 +77,9 @@ def matrix(view: MatrixView, *, shares: str, cell: tuple[int, int] | None = None
         ticktext=_short(columns),
         range=[-0.5, len(columns) - 0.5],
         tickangle=_angle(_short(columns)),
-        title={"text": "predicted" if view.column_classes is not None else None},
+        automargin=True,
+        # Why with a distance: without it the title stands where flat names would end.
+        title={"text": "predicted" if view.column_classes is not None else None, "standoff": 12},
     )
     figure.update_yaxes(
         **fixed,
@@ -185,10 +182,18 @@ def _matrix_scale() -> list[list[object]]:
     return [[(at + 1) / 4, colour] for at, colour in stops]
 
 
-def _cell_text(count: int, share: float, shares: str) -> str:
-    if count == 0:
-        return ""
-    return percent(share, of=1) if shares else f"{count:,}"
+def _texts(view: MatrixView, shares: str) -> list[list[str]]:
+    """What the cells say; nothing where nothing was counted."""
+    match shares:
+        case "true":
+            said = [percents(row) for row in view.counts.tolist()]
+        case "predicted":
+            columns = [percents(column) for column in view.counts.T.tolist()]
+            said = [list(row) for row in zip(*columns, strict=True)]
+        case _:
+            said = [[f"{count:,}" for count in row] for row in view.counts.tolist()]
+    counted = zip(view.counts.tolist(), said, strict=True)
+    return [[w if n else "" for n, w in zip(*row, strict=True)] for row in counted]
 
 
 def _short(names: Sequence[str], limit: int = 22) -> list[str]:

@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 
 from core.evaluation.decisions.outcome import Outcome
 from core.files import Cell
-from core.words import percent
+from core.words import percents
 from pages.ui.figures.saving import save_as
 from pages.ui.figures.theme import Colour, frame_cell, names_px, style
 
@@ -25,7 +25,7 @@ class _Tone(IntEnum):
     REVIEW = 4
 
 
-_RAMPS = {
+RAMPS = {
     _Tone.RIGHT: (Colour.RIGHT_PALE, Colour.RIGHT),
     _Tone.WRONG: (Colour.WRONG_PALE, Colour.WRONG),
     _Tone.FALSE_REJECT: (Colour.FALSE_REJECT_PALE, Colour.FALSE_REJECT),
@@ -66,10 +66,10 @@ def ok_nok_matrix(
         np.where(counts == 0, 0.0, tone + 0.3 + 0.69 * shares).tolist(),
         [
             [
-                f"<b>{n:,}</b><br>{percent(s, of=sum(row))}" if n else "0"
-                for n, s in zip(row, share, strict=True)
+                f"<b>{n:,}</b><br>{share}" if n else "0"
+                for n, share in zip(row, percents(row), strict=True)
             ]
-            for row, share in zip(counts.tolist(), shares.tolist(), strict=True)
+            for row in counts.tolist()
         ],
         rows=_VERDICTS,
         columns=zones,
@@ -127,7 +127,7 @@ def _small_matrix(
             x=list(range(len(columns))),
             y=list(range(len(rows))),
             zmin=0,
-            zmax=len(_RAMPS) + 1,
+            zmax=len(RAMPS) + 1,
             colorscale=_scale(),
             showscale=False,
             xgap=3,
@@ -165,8 +165,8 @@ def _small_matrix(
 
 def _scale() -> list[list[object]]:
     """Empty up to 1, then one ramp after the other, each one wide; positions in [0, 1]."""
-    end = len(_RAMPS) + 1
+    end = len(RAMPS) + 1
     stops: list[list[object]] = [[0.0, Colour.EMPTY], [0.999 / end, Colour.EMPTY]]
-    for tone, (pale, strong) in _RAMPS.items():
+    for tone, (pale, strong) in RAMPS.items():
         stops += [[tone / end, pale], [(tone + (1 if tone + 1 == end else 0.999)) / end, strong]]
     return stops

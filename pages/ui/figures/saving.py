@@ -21,3 +21,9 @@ def save_as(figure: go.Figure, title: str, columns: Mapping[str, Sequence[Cell]]
         for name, cells in columns.items()
     ]
     figure.update_layout(meta={"title": title, "table": table})
+
+
+def of_model(figure: go.Figure, model_name: str, subset: str) -> go.Figure:
+    """The same chart, its saved files named after the model and the images that it shows, too."""
+    figure.update_layout(meta={**figure.layout.meta, "of": f"{model_name} {subset}"})
+    return figure

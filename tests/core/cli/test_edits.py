@@ -11,6 +11,9 @@ from typer.testing import CliRunner
 
 from core.cli.app import app
 from core.domain.splits import Subset
+from core.evaluation.release.criteria import ReleaseCriteria
+from core.workflows.data import datasets
+from core.workflows.signoff import release, sealing
 from tests.conftest import save_image, write_class_folders
 from tests.core.workflows.data.test_look_alikes import save_check
 from tests.made import add_model, make_dataset
@@ -55,6 +58,26 @@ def test_labels_classes_and_versions_as_a_script_would(call, tmp_path):
     assert (changed["relabelled"], changed["added"], changed["removed"]) == (13, 0, 0)
     assert call("undo", "Set")["undoes"] == 6
     assert call("versions", "Set", "--go-back", "1")["digest"] == first["digest"]
+
+
+@pytest.mark.parametrize("command", ["relabel", "exclude"])
+def test_an_edit_says_whose_sealed_test_it_voids(call, workspace, tmp_path, command):
+    # The pages said it; who edited by a command learned it from the sign-off later on.
+    made = make_dataset(workspace, per_subset=24, images=tmp_path / "images")
+    add_model(made, "first", skill=12.0)
+    release.set_criteria(workspace, "parts", ReleaseCriteria(max_overkill=0.1))
+    sealing.seal_test(workspace, "first")
+    ids = [int(made.ids[subset][0]) for subset in (Subset.TRAIN, Subset.TEST)]
+    samples = {sample.id: sample for sample in datasets.find_samples(workspace, ids)}
+    train, test = (samples[number].name for number in ids)
+    assert call("exclude", "parts", train)["voids"] == []
+    names = datasets.find_dataset(workspace, "parts").class_names
+    other = names[(samples[ids[1]].label + 1) % len(names)]
+    edit = test if command == "exclude" else f"{test}={other}"
+    assert call(command, "parts", edit)["voids"] == ["first"]
+    call("undo", "parts")
+    said = CliRunner().invoke(app, [command, "parts", edit, "--workspace", str(workspace.root)])
+    assert "This voids the sealed test of 'first'" in " ".join(said.output.split())
 
 
 def test_names_with_commas_and_equal_signs(call, tmp_path):

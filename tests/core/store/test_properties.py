@@ -36,7 +36,7 @@ def test_properties_come_in_the_order_asked_and_unknown_ones_are_none(workspace)
     with connect(workspace) as db:
         found = load_properties(db, "ds-1", ids[::-1])
     assert found["folder"] == ["c3", "c2", "c1", "c0"]
-    assert found["colour"] == ["gray", "gray", "gray", "colour"]
+    assert found["color"] == ["gray", "gray", "gray", "color"]
     assert found["group"] == [None, None, "g", "g"]
     assert found["table: shift"] == [None, "late", None, None]
     assert found["brightness"][0] is None

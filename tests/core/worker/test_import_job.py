@@ -178,7 +178,7 @@ def test_images_of_one_class_can_be_added_but_not_none(workspace, class_folders,
     save_image(tmp_path / "more" / "gut" / "new.png", _image(1))
     job = datasets.start_adding(workspace, tmp_path / "more", "Parts", LabelSource.LAST_FOLDER)
     assert _finished(workspace, job).result["added"] == 1
-    with pytest.raises(TouchstoneError, match="no labelled image"):
+    with pytest.raises(TouchstoneError, match="no labeled image"):
         datasets.start_adding(
             workspace, tmp_path / "more", "Parts", ImportRules(leave_out=("gut",))
         )
