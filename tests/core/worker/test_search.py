@@ -12,8 +12,9 @@ from core.domain.search import Search, TrialState, best_trial, range_of, searcha
 from core.domain.splits import Subset
 from core.domain.training import RatePoint, suggested_rate
 from core.errors import TrainingError
-from core.store import datasets, jobs, runs, searches, versions
+from core.store import datasets, jobs, runs, searches, splits, versions
 from core.store.database import connect, transaction
+from core.worker.launcher import lane_lock
 from core.worker.search import job as search_job
 from core.worker.session import JobSession
 from core.worker.training import job as train_job
@@ -130,6 +131,24 @@ def test_a_refit_learns_a_new_class_and_does_not_depend_on_the_order_of_its_imag
         assert "ring" in model.model.class_names
         hashes.append(model.weights_sha256)
     assert hashes[0] == hashes[1]
+
+
+def test_a_trained_model_goes_on_with_new_images_on_its_own_split_extended(trained, tmp_path):
+    # A staged or full run could not be refitted: it was to be cloned, on a split that mixed all.
+    workspace, run = copy_of(trained.workspace, tmp_path / "copy"), trained.run.run
+    full = replace(run, id="full", train=recipe_defaults(Recipe.FULL, run.train.network))
+    with connect(workspace) as db, transaction(db):
+        runs.insert_run(db, full)
+        db.conn.execute("UPDATE models SET run_id = 'full' WHERE id = ?", [trained.model.id])
+        before = splits.split_members(db, run.split_id)
+    batch = [("blue disc", marked_image("blue disc", n)[0]) for n in range(80, 84)]
+    _add(workspace, run.dataset_id, batch, tmp_path / "more")
+    with lane_lock(workspace, JobKind.TRAIN.lane).acquire():  # it is not to be trained here
+        view = refit.refit(workspace, "full")
+    assert view.run.train == replace(full.train, start_model=trained.model.id)
+    with connect(workspace) as db:
+        after = splits.split_members(db, view.run.split_id)
+    assert before.items() < after.items()
 
 
 def test_new_images_are_placed_by_content_and_follow_their_group(trained):
