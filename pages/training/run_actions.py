@@ -131,6 +131,8 @@ def _continue(workspace: Workspace, view: RunView) -> None:
             help="A new run goes on with the network of this one's model; this run and its model "
             "stay.",
         )
+        if words := control.begins_anew(workspace, view):
+            st.caption(words)
         if st.button(
             "Train on",
             type="primary",

@@ -160,9 +160,11 @@ def continue_run(
 ) -> None:
     """Train more epochs on the network of a run's newest model, as a new run."""
     with session(workspace, as_json) as opened:
-        _answer_started(
-            opened, control.continue_training(opened.workspace, run, epochs=epochs), follow_it
-        )
+        view = runs.find_run(opened.workspace, run)
+        more = control.continue_training(opened.workspace, run, epochs=epochs)
+        if words := control.begins_anew(opened.workspace, view):
+            note(words)
+        _answer_started(opened, more, follow_it)
 
 
 @group.command()

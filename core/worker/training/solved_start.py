@@ -125,9 +125,10 @@ def better_of(session: JobSession, material: TrainingData, made: TrainedModel) -
     note_setup(session, material, {START_KEPT: True, **losses})
     store_trials(session, material, level.trials)
     session.warn(
-        "Training further brought no gain that the validation images prove: their log loss is "
-        f"{losses['trained_log_loss']:.3f}, and {losses['start_log_loss']:.3f} of the model that "
-        "quick makes of the same images, which was kept."
+        "Training further brought no gain that the validation images prove with 95% confidence: "
+        f"their log loss is {losses['trained_log_loss']:.3f}, and "
+        f"{losses['start_log_loss']:.3f} of the model that quick makes of the same images, which "
+        "was kept."
     )
     return solved_model(session, material, backbone, level, refits=material.run.refits)
 

@@ -76,12 +76,17 @@ def learned_by_network(workspace: Workspace, model: Model) -> Contents | None:
     if known is not None or run is None:
         return known
     with connect(workspace) as db:
-        is_trained = recipe_is_trained(run.train.recipe) and not runs.record_of(db, run.id).get(
-            START_KEPT
-        )
-        own = learned_of_run(db, run) if is_trained else contents_of([])
+        own = learned_of_run(db, run) if is_trained(db, run, model) else contents_of([])
     before = learned_before(workspace, run)
     return None if before is None else np.union1d(before, own)
+
+
+def is_trained(db: Database, run: TrainingRun, model: Model) -> bool:
+    """Whether the network of a model learned in its run, and not its last layer alone."""
+    kept_quick = runs.record_of(db, run.id).get(START_KEPT)
+    # Why both: a model of a kept epoch is trained, although its run kept the model of quick.
+    is_of_quick = kept_quick and model.validation_cross_validated
+    return recipe_is_trained(run.train.recipe) and not is_of_quick
 
 
 def run_of_model(workspace: Workspace, model: Model) -> TrainingRun | None:

@@ -20,9 +20,10 @@ from core.domain.jobs import JobKind, JobStatus, QueueMove
 from core.domain.settings import Value, settings_of
 from core.domain.training import DetailTrial, TrainingRun, chosen_detail
 from core.errors import TrainingError
-from core.store import datasets, splits
+from core.store import datasets, models, splits
 from core.store import runs as run_rows
 from core.store.database import connect
+from core.worker.training.start import is_trained
 from core.workflows import jobs
 from core.workflows.data.datasets import orientation_of
 from core.workflows.training import runs
@@ -114,6 +115,17 @@ def refuse_continuing(view: RunView) -> None:
             f"The run '{view.run.name}' is {state_in_words(view.state)} and has no model.",
             "Only a run with a model can be continued; others are resumed.",
         )
+
+
+def begins_anew(workspace: Workspace, view: RunView) -> str:
+    """That more epochs would not go on with what a run trained, in words; empty where they do."""
+    with connect(workspace) as db:
+        if is_trained(db, view.run, models.find_model(db, str(view.model_id))):
+            return ""
+    return (
+        "Quick's model was kept: more epochs begin anew. To go on, make a model of the last epoch "
+        "first."
+    )
 
 
 def continue_training(workspace: Workspace, run_id: str, *, epochs: int) -> RunView:

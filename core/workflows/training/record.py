@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from core.domain.configs.acting import acted_on, recipe_is_trained
+from core.domain.configs.acting import acted_on
 from core.domain.configs.choices import Recipe
 from core.domain.models import Model
 from core.domain.settings import Setting, Value
@@ -23,6 +23,8 @@ from core.store import datasets, splits, versions
 from core.store import runs as run_rows
 from core.store.database import connect
 from core.words import CROSS_VALIDATED, EPOCH_CHOSEN, count, decimal, joined, significant, size
+from core.worker.training.record import REFIT_PENALTY, START_KEPT
+from core.worker.training.start import is_trained
 from core.workflows.training import checkpoints, control, last_layers, runs
 from core.workflows.training.checkpoints import MeasuredCheckpoint
 from core.workflows.training.run_words import setting_in_words, state_in_words
@@ -93,14 +95,14 @@ def run_record(workspace: Workspace, view: RunView) -> RunRecord:
 def ends_with_quick(workspace: Workspace, run_id: str) -> bool:
     """Whether a staged or full run kept what quick makes, as training brought no proven gain."""
     with connect(workspace) as db:
-        return bool(run_rows.record_of(db, run_id).get("start_kept"))
+        return bool(run_rows.record_of(db, run_id).get(START_KEPT))
 
 
 def ends_refitted(workspace: Workspace, run_id: str) -> bool:
     """Whether the trained network of a run got a last layer solved on validation images, too."""
     with connect(workspace) as db:
         found = run_rows.record_of(db, run_id)
-    return "refit_penalty" in found and not found.get("start_kept")
+    return REFIT_PENALTY in found and not found.get(START_KEPT)
 
 
 def chose_its_epoch(workspace: Workspace, model: Model) -> bool:
@@ -108,9 +110,7 @@ def chose_its_epoch(workspace: Workspace, model: Model) -> bool:
     if model.run_id is None:
         return False
     with connect(workspace) as db:
-        is_trained = recipe_is_trained(run_rows.find_run(db, model.run_id).train.recipe)
-        kept_quick = run_rows.record_of(db, model.run_id).get("start_kept")
-    return is_trained and not (kept_quick and model.validation_cross_validated)
+        return is_trained(db, run_rows.find_run(db, model.run_id), model)
 
 
 def validation_in_words(workspace: Workspace, model: Model) -> tuple[str, ...]:
@@ -193,11 +193,11 @@ def _detail_in_words(run: TrainingRun, trials: Sequence[DetailTrial]) -> Iterato
 def _kept_in_words(run: TrainingRun, record: RunRecord) -> Iterator[tuple[str, str]]:
     """What a run with epochs did at its end, and by how much training was better or worse."""
     computed_on = record.computed_on
-    if computed_on.get("start_kept"):
+    if computed_on.get(START_KEPT):
         detail = chosen_detail(run.train, record.trials).value
         before, after = (decimal(computed_on[f"{n}_log_loss"]) for n in ("start", "trained"))
         yield "kept", f"the model of quick ({detail}): log loss {before}, trained {after}"
-    elif penalty := computed_on.get("refit_penalty"):
+    elif penalty := computed_on.get(REFIT_PENALTY):
         told = f"penalty {significant(penalty)}"
         yield "refitted", f"its last layer, on training and validation images, {told}"
 

@@ -66,11 +66,18 @@ def test_a_run_may_end_with_a_level_on_which_it_did_not_train(trained, tmp_path,
     model = models.find_model(copy, view.models[0])
     assert read_card(models.exported_bundle(copy, model)).detail is Detail.TURNED
     assert not run_record.chose_its_epoch(copy, model)  # it is the model of quick
+    assert control.begins_anew(copy, view).startswith("Quick's model was kept")
     # A kept epoch is of the level on which it was trained.
     made = jobs.wait(copy, checkpoints.make_model(copy, view.run.id, "last").id, on_change=print)
     assert made.status is JobStatus.COMPLETED, made.error
     kept = models.find_model(copy, str(made.result["model_id"]))
     assert read_card(models.exported_bundle(copy, kept)).detail is Detail.WHOLE
+    # More epochs go on with it, and it has learned, although its run kept the model of quick.
+    assert not control.begins_anew(copy, runs.find_run(copy, view.run.id))
+    learned = _contents(copy, view.run, Subset.TRAIN)
+    monkeypatch.setattr("core.worker.training.start.read_learned", lambda _: None)
+    assert np.array_equal(learned_by_network(copy, kept), learned)
+    assert learned_by_network(copy, model).size == 0
     # Its kernels lay in memory in another order while it was trained: all but as they began.
     began, ended = (read_tensors(models.exported_bundle(copy, made)) for made in (model, kept))
     for name in (name for name, values in began.items() if values.ndim == 4):
