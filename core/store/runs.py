@@ -309,11 +309,14 @@ def with_epochs(db: Database) -> frozenset[str]:
 
 
 def best_scores(db: Database) -> dict[str, float]:
-    """Run id -> validation macro F1: of its best epoch so far, else of the model it made."""
+    """Run id -> validation macro F1: of the model it made, else of its best epoch so far.
+
+    The model may be another than the epoch's: with a last layer solved anew, or that of quick.
+    """
     rows = db.query(
-        "SELECT run_id, max(val_macro_f1) AS best FROM epochs GROUP BY run_id UNION ALL"
-        " SELECT run_id, max(val_macro_f1) FROM models WHERE run_id NOT IN"
-        " (SELECT run_id FROM epochs) GROUP BY run_id"
+        "SELECT run_id, max(val_macro_f1) AS best FROM models WHERE run_id IS NOT NULL"
+        " GROUP BY run_id UNION ALL SELECT run_id, max(val_macro_f1) FROM epochs WHERE run_id"
+        " NOT IN (SELECT run_id FROM models WHERE run_id IS NOT NULL) GROUP BY run_id"
     )
     return {row["run_id"]: row["best"] for row in rows if row["best"] is not None}
 

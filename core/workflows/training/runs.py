@@ -325,7 +325,7 @@ def detail_trials(workspace: Workspace, run_id: str) -> list[DetailTrial]:
 
 
 def best_scores(workspace: Workspace) -> dict[str, float]:
-    """Run id -> best validation macro F1 so far."""
+    """Run id -> validation macro F1 of its model, else of its best epoch so far."""
     with connect(workspace) as db:
         return runs.best_scores(db)
 

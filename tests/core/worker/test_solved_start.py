@@ -57,6 +57,9 @@ def test_a_run_may_end_with_a_level_on_which_it_did_not_train(trained, tmp_path,
         record = run_rows.record_of(db, view.run.id)
     assert (record["trained_detail"], record["start_kept"]) == ("whole", True)
     assert len(runs.curve(copy, view.run.id)) == 2  # what was trained is still shown
+    # Lists of runs showed the best epoch (0.603) beside a model of 0.503.
+    own = models.find_model(copy, runs.find_run(copy, view.run.id).models[0]).val_macro_f1
+    assert runs.best_scores(copy)[view.run.id] == own
     tried = runs.detail_trials(copy, view.run.id)
     assert [trial.detail for trial in tried] == [Detail.WHOLE, Detail.STAGES, Detail.TURNED]
     assert [trial.is_chosen for trial in tried] == [False, False, True]
