@@ -17,16 +17,20 @@ import pytest
 from PIL import Image
 
 from core.domain.configs.choices import DetailChoice, Recipe
-from core.domain.configs.train import recipe_defaults
+from core.domain.configs.train import TrainConfig, recipe_defaults
 from core.domain.datasets import Dataset, LabelSource, Sample, content_digest
-from core.domain.jobs import JobStatus
+from core.domain.jobs import JobKind, JobStatus
 from core.domain.models import Model
 from core.domain.splits import Split
 from core.models.backbone import CACHE_VARIABLE
 from core.models.catalog import DEFAULT_NETWORK
 from core.store import datasets as dataset_rows
+from core.store import jobs as job_rows
 from core.store.database import connect, transaction
 from core.worker import launcher
+from core.worker.launcher import lane_lock
+from core.worker.session import JobSession
+from core.worker.training import job as training_job
 from core.workflows import jobs
 from core.workflows.data import datasets, splits
 from core.workflows.training import runs
@@ -197,6 +201,22 @@ def copy_of(workspace: Workspace, root: Path) -> Workspace:
     with connect(workspace) as db:
         db.conn.execute("VACUUM INTO ?", [str(root / "workspace.db")])
     return Workspace(root).create()
+
+
+def trained_here(copy: Workspace, trained: Trained, config: TrainConfig) -> RunView:
+    """A run, trained in this process."""
+    with lane_lock(copy, JobKind.TRAIN.lane).acquire():  # held, so that no worker takes the run
+        pixels = trained.run.run.preprocess
+        view = runs.start_training(copy, trained.dataset.id, config, preprocess=pixels)
+        return run_here(copy, view)
+
+
+def run_here(copy: Workspace, view: RunView) -> RunView:
+    """The run, computed by its worker's code in this process, whose lane is held."""
+    with connect(copy) as db:
+        job = job_rows.claim(db, JobKind.TRAIN.lane, owner="me", now=2.0)
+    training_job.run(JobSession(copy, job, "me"))
+    return runs.find_run(copy, view.run.id)
 
 
 def unseen_copy_of(workspace: Workspace, root: Path) -> Workspace:

@@ -295,8 +295,10 @@ class TorchRuntime:
         """Uint8 [N, S, S, 3] to float32 [N, D]."""
         import torch
 
-        batches = []
-        with torch.inference_mode():
+        batches, cudnn = [], torch.backends.cudnn
+        # Why: a GPU else rounds what convolutions take to 10 bits, unlike the CPU that predicts.
+        exact = cudnn.flags(enabled=True, deterministic=cudnn.deterministic, allow_tf32=False)
+        with torch.inference_mode(), exact:
             for start in range(0, len(pixels), self._batch_size):
                 batch = torch.from_numpy(
                     np.ascontiguousarray(pixels[start : start + self._batch_size])

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any, Protocol
 
 import numpy as np
@@ -116,8 +117,9 @@ def fit(
         on_plan(*loop.plan(batches))
     while has_epochs_left(state, config):
         state.model.train()
-        for positions in epoch_batches(train.targets, config, state.epoch)[state.step :]:
-            loop.train_step(positions, batches)
+        steps = epoch_batches(train.targets, config, state.epoch)[state.step :]
+        for positions, following in zip_longest(steps, steps[1:]):
+            loop.train_step(positions, batches, following)
             on_step(state.steps_done, state.total_steps)
             if ranks.any(should_stop()):
                 state.stopped = True
@@ -190,8 +192,10 @@ class _Loop:
         left = state.total_steps - state.steps_done
         return state.total_steps, expected_seconds(config, batches, left, pace)
 
-    def train_step(self, positions: NDArray[np.intp], batches: int) -> None:
-        """One step of the optimizer on these images."""
+    def train_step(
+        self, positions: NDArray[np.intp], batches: int, following: NDArray[np.intp] | None
+    ) -> None:
+        """One step of the optimizer on these images; those of the following one are begun with."""
         state, config = self.state, self.config
         began = time.perf_counter()
         if self._is_random:
@@ -201,7 +205,7 @@ class _Loop:
         set_learning_rate(
             state.optimizer, learning_rate(state.steps_done, batches, config, state.total_steps)
         )
-        loss = self.gradients.of_step(positions, epoch=state.epoch)
+        loss = self.gradients.of_step(positions, epoch=state.epoch, following=following)
         if config.gradient_clipping > 0:
             state.scaler.unscale_(state.optimizer)
             nn.utils.clip_grad_norm_(state.model.parameters(), config.gradient_clipping)

@@ -144,6 +144,8 @@ class FeatureSource:
             runtimes: folder of converted networks.
         """
         network = backbone.network
+        # Why: features of a GPU differ in their last digits, and a run repeats on its own device.
+        self.device_class = "" if device == _CPU else f"-{device.partition(':')[0]}"
         constants = normalization_constants(preprocess, network.mean, network.std)
         side = preprocess.image_size_px
         self.key = backbone_digest(backbone.tensors, backbone.head, *constants, side, detail)
@@ -189,7 +191,7 @@ def dataset_features(
     computation.
     """
     width = source.features(np.asarray(pixels.rows[:1])).shape[1]
-    ending = f"-{view}" if view else ""
+    ending = source.device_class + (f"-{view}" if view else "")
     bank = open_row_cache(
         session.workspace.features / f"{pixels.folder.name}-{source.key[:16]}{ending}",
         (len(pixels.state), width),

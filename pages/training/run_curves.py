@@ -32,6 +32,16 @@ _TILES_IN_EPOCHS = (
 
 
 def numbers_and_charts(workspace: Workspace, view: RunView, job: Job) -> None:
+    _by_recipe(workspace, view, job)
+    if told := record.agreement_in_words(workspace, view.run.id):
+        st.caption(
+            f"Computed on a GPU; {told}.",
+            help="Models are used on the processor. Some test images were classified there as "
+            "well, and compared with the results of the GPU, which are stored.",
+        )
+
+
+def _by_recipe(workspace: Workspace, view: RunView, job: Job) -> None:
     if view.run.train.recipe is Recipe.GOOD_ONLY:
         _detector(workspace, view, job)
         return

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from core.domain.configs.choices import Precision
 from core.domain.configs.train import TrainConfig
+from core.training.loop.ahead import InputsAhead, on_device
 from core.training.loop.losses import ImageLoss, draw_mix, mixed
 from core.training.loop.order import epoch_batches, part_of_rank
 from core.training.loop.ranks import Ranks
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from core.training.engine import Examples
 
 _PROBES = 3  # steps that are timed
+_NOTHING = np.empty(0, np.intp)
 
 
 @dataclass
@@ -48,22 +50,35 @@ class StepGradients:
     device: torch.device
     ranks: Ranks
 
+    def __post_init__(self) -> None:
+        self._inputs = InputsAhead(self.train, self.device)
+
     @property
     def _part(self) -> int:
         return self.state.setup.images_at_once or self.config.batch_size
 
-    def of_step(self, positions: NDArray[np.intp], *, epoch: int) -> Tensor:
+    def of_step(
+        self, positions: NDArray[np.intp], *, epoch: int, following: NDArray[np.intp] | None = None
+    ) -> Tensor:
         """Gradients of the mean loss of a step, of all processes together; gives that loss.
+
+        Args:
+            positions: of the images of the step.
+            epoch: that it belongs to.
+            following: positions of the next step of the epoch, whose inputs are begun with.
 
         Raises:
             TrainingError: if there is not enough memory for two images.
         """
-        classes = torch.from_numpy(self.train.targets[positions]).to(self.device)
+        classes = on_device(self.train.targets[positions], self.device)
         total = self.loss.image_weights(self.loss.one_hot(classes)).sum()
-        own = part_of_rank(positions, self.ranks.rank, self.ranks.world)
+        own, then = (
+            part_of_rank(some, self.ranks.rank, self.ranks.world)
+            for some in (positions, _NOTHING if following is None else following)
+        )
         while True:
             try:
-                part_of_loss = self._of_parts(own, total, epoch)
+                part_of_loss = self._of_parts(own, total, epoch, then)
                 break
             except torch.OutOfMemoryError as err:
                 self._halve(len(own), err)
@@ -80,18 +95,27 @@ class StepGradients:
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
 
-    def _of_parts(self, own: NDArray[np.intp], total: Tensor, epoch: int) -> Tensor:
+    def _parts(self, own: NDArray[np.intp]) -> list[NDArray[np.intp]]:
+        """The images of a step, as many at once as the setup says."""
+        return [
+            part for part in np.array_split(own, max(1, -(-len(own) // self._part))) if len(part)
+        ]
+
+    def _of_parts(
+        self, own: NDArray[np.intp], total: Tensor, epoch: int, then: NDArray[np.intp]
+    ) -> Tensor:
         state = self.state
         mix = draw_mix(self.config, (self.config.seed, 1, state.steps_done))
         sum_of_losses = torch.zeros((), device=self.device)
         half = autocast_type(self.device, self._precision)
-        for part in np.array_split(own, max(1, -(-len(own) // self._part))):
-            if not len(part):
-                continue
+        parts = self._parts(own)
+        for part, next_part in zip(
+            parts, [*parts[1:], *self._parts(then)[:1], _NOTHING], strict=False
+        ):
             asked_at = time.perf_counter()
-            inputs = self.train.inputs(part, epoch=epoch).to(self.device, non_blocking=True)
+            inputs = self._inputs.take(part, epoch=epoch)
             state.waiting_s += time.perf_counter() - asked_at
-            targets = torch.from_numpy(self.train.targets[part]).to(self.device)
+            targets = on_device(self.train.targets[part], self.device)
             wanted = self.loss.one_hot(targets)
             if mix is not None:
                 inputs, wanted = mixed(inputs, wanted, mix, self.train.axes)
@@ -101,6 +125,7 @@ class StepGradients:
             loss = losses.sum() / total
             state.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
             sum_of_losses += loss.detach()
+            self._inputs.prepare(next_part, epoch=epoch)
         return sum_of_losses
 
     @property
@@ -191,7 +216,7 @@ class StepGradients:
         setup, positions = self.state.setup, np.arange(min(count, len(self.train.targets)))
         before, setup.images_at_once = setup.images_at_once, count
         try:
-            self._of_parts(positions, torch.ones((), device=self.device), 0)
+            self._of_parts(positions, torch.ones((), device=self.device), 0, _NOTHING)
         finally:
             setup.images_at_once = before
 

@@ -1,5 +1,6 @@
 """The training job: pixels, then a solved head or fine-tuning, then confidences and the model."""
 
+import contextlib
 import importlib
 import threading
 from typing import assert_never
@@ -9,7 +10,7 @@ from core.domain.configs.choices import Recipe
 from core.worker.session import JobSession
 from core.worker.training.data import TrainingData, load_training_data
 from core.worker.training.good_only import good_only
-from core.worker.training.model import TrainedModel, store_model
+from core.worker.training.model import TrainedModel, note_agreement, store_model
 from core.worker.training.quick import quick
 from core.worker.training.start import learned_before
 
@@ -17,7 +18,7 @@ from core.worker.training.start import learned_before
 def run(session: JobSession) -> None:
     """Train what the job's run asks for, from its last state; or make a model of a checkpoint."""
     # Why now: the solver needs it after the features, and its import takes over a second.
-    threading.Thread(target=importlib.import_module, args=["sklearn.model_selection"]).start()
+    threading.Thread(target=_import_solver).start()
     material = load_training_data(session)
     if key := session.job.payload.get("checkpoint"):
         from core.worker.training.fine_tuning import of_checkpoint
@@ -34,7 +35,14 @@ def run(session: JobSession) -> None:
             from core.worker.training.solved_start import better_of
 
             made = better_of(session, material, made)
+    note_agreement(session, material, made)
     store_model(session, material, made)
+
+
+def _import_solver() -> None:
+    # Why it may fail: the other thread may be amid an import of torch. It is imported later, then.
+    with contextlib.suppress(AttributeError, ImportError):
+        importlib.import_module("sklearn.model_selection")
 
 
 def trained(session: JobSession, material: TrainingData) -> TrainedModel:

@@ -18,6 +18,7 @@ from core.domain.splits import Subset
 from core.evaluation.measures.classification import macro_f1
 from core.inference.detector import Detector
 from core.inference.predictor import Predictor
+from core.inference.runtime import chunks
 from core.inference.unfamiliar import Unfamiliar, Unlearned, fit_unfamiliar
 from core.models.bundle import ModelCard, Tensors, shared_ranges, write_bundle
 from core.models.learned import Contents, content_digest, contents_of, learned_as_tensors
@@ -25,11 +26,14 @@ from core.store import models, predictions
 from core.store.database import connect, transaction
 from core.worker.session import JobSession
 from core.worker.training.data import TrainingData
+from core.worker.training.record import AGREEMENT, note_setup
 from core.worker.training.start import learned_before, load_start_model
 from core.workspace import Workspace
 
 if TYPE_CHECKING:
     from core.models.build import PixelFeatures
+
+_MOST_COMPARED, _COMPARED_AT_ONCE = 256, 16  # images
 
 
 @dataclass(frozen=True)
@@ -162,6 +166,48 @@ def model_card(
     )
 
 
+def note_agreement(session: JobSession, data: TrainingData, trained: TrainedModel) -> None:
+    """Compare what a GPU computed with the runtime that will predict, on images it has not learned.
+
+    The record keeps the largest difference of a confidence, and how many decisions differ. On a
+    CPU both are the same runtime, and there is nothing to compare.
+
+    Raises:
+        StopRequested: if a stop was requested.
+    """
+    rows = data.subsets[Subset.TEST]
+    if data.device_name == "cpu" or not len(rows):
+        return
+    at = np.unique(np.linspace(0, len(rows) - 1, _MOST_COMPARED).astype(np.intp))
+    card = _card_of(data, trained, "")
+    predictor = Predictor(
+        card,
+        trained.tensors,
+        runtimes=session.workspace.runtimes,
+        unfamiliar=trained.unfamiliar,
+        detector=trained.detector,
+    )
+    parts = [np.empty((0, len(card.class_names)), np.float32)]
+    for part in chunks(len(at), _COMPARED_AT_ONCE):
+        session.report(Phase.PREPARING_MODEL, part.start, len(at))
+        pixels = np.asarray(data.cache.rows[rows[at[part]]], np.uint8)
+        parts.append(predictor.probabilities(pixels))
+    predicted, stored = np.concatenate(parts), trained.probabilities[Subset.TEST][at]
+    differ = int((predicted.argmax(1) != stored.argmax(1)).sum())
+    agreement = {
+        "images": len(at),
+        "largest_difference": float(np.abs(predicted - stored).max()),
+        "other_decisions": differ,
+    }
+    note_setup(session, data, {AGREEMENT: agreement})
+    if differ:
+        session.warn(
+            f"{differ} of {len(at)} test images get another class from the processor, which "
+            "predicts, than from the GPU, whose results are stored. Train on the CPU for results "
+            "that are exactly those of use."
+        )
+
+
 def store_model(session: JobSession, material: TrainingData, trained: TrainedModel) -> None:
     """Model, probabilities and the end of the job: all in one transaction.
 
@@ -172,12 +218,7 @@ def store_model(session: JobSession, material: TrainingData, trained: TrainedMod
     training, dataset = material.run, material.dataset
     with connect(session.workspace) as db, transaction(db):
         name = models.free_model_name(db, f"{training.name}{_epoch_in_words(trained)}")
-        card = model_card(material, trained.head, name, trained.detail)
-        card = replace(
-            card,
-            class_names=trained.class_names or card.class_names,
-            hidden_layer=trained.hidden_layer,
-        )
+        card = _card_of(material, trained, name)
         learned = learned_as_tensors(_learned(session, material, trained))
         content = write_bundle(card, trained.tensors | trained.beside | learned)
         model = Model(
@@ -212,6 +253,15 @@ def store_model(session: JobSession, material: TrainingData, trained: TrainedMod
         session.finish(db, JobStatus.COMPLETED, result=result)
     if trained.stopped_at is None and trained.checkpoint is None:
         _forget_states(session.workspace, training.id)
+
+
+def _card_of(material: TrainingData, trained: TrainedModel, name: str) -> ModelCard:
+    card = model_card(material, trained.head, name, trained.detail)
+    return replace(
+        card,
+        class_names=trained.class_names or card.class_names,
+        hidden_layer=trained.hidden_layer,
+    )
 
 
 def _learned(session: JobSession, material: TrainingData, trained: TrainedModel) -> Contents | None:

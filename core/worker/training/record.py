@@ -23,6 +23,8 @@ TRAINED_DETAIL = "trained_detail"
 START_KEPT = "start_kept"
 # The penalty of a last layer that was solved anew on a trained network.
 REFIT_PENALTY = "refit_penalty"
+# How a GPU's results differ from those of the runtime that predicts.
+AGREEMENT = "agreement"
 _PACKAGES = ("touchstone-vision", "torch", "timm", "numpy", "scipy", "openvino")
 _VARIABLES = ("OMP_NUM_THREADS", "OMP_WAIT_POLICY", "MALLOC_MMAP_MAX_", "MALLOC_TRIM_THRESHOLD_")
 

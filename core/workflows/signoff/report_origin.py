@@ -44,7 +44,7 @@ from core.words import decimal, duration, exact, exact_percent, number, shortene
 from core.workflows.data.split_words import groups_in_words, strategy_in_words
 from core.workflows.signoff.report_material import ReportMaterial, training_run
 from core.workflows.signoff.report_results import verdict_word
-from core.workflows.training.last_layers import last_layer_in_words
+from core.workflows.training import last_layers, record
 from core.workflows.use import alike
 from core.workspace import Workspace
 
@@ -247,13 +247,14 @@ def training_section(workspace: Workspace, material: ReportMaterial) -> Training
     with connect(workspace) as db:
         job = jobs.latest_job(db, run.id)
         curve, path = runs.epochs_of(db, run.id), runs.penalty_path_of(db, run.id)
-        trials, record = runs.detail_trials_of(db, run.id), runs.record_of(db, run.id)
+        trials, kept = runs.detail_trials_of(db, run.id), runs.record_of(db, run.id)
         heads = runs.head_trials_of(db, run.id)
     took_s = sum(item.duration_s for item in curve)
     if job and job.started_at and job.finished_at:
         took_s = max(0.0, job.finished_at - job.started_at)
     best = max((item for item in curve if item.is_best), key=lambda e: e.epoch, default=None)
     recipe, attempts = run.train.recipe, job.attempt if job else 1
+    device = record.device_in_words(job.device if job else None, kept)
     of_all = f" (the last of {attempts} attempts)" if attempts > 1 else ""
     return TrainingSection(
         facts=(
@@ -261,9 +262,9 @@ def training_section(workspace: Workspace, material: ReportMaterial) -> Training
             Fact("Network", f"{network_in_words(run.train.network)}, pretrained"),
             Fact("Recipe", f"{recipe.value}: {_recipe_in_words(recipe)}"),
             *(_epochs(trained_epochs(curve), best) if curve else _solved(run, path, trials, heads)),
-            *(_ending(record) if material.model.validation_cross_validated and curve else ()),
+            *(_ending(kept) if material.model.validation_cross_validated and curve else ()),
             Fact("Duration", f"{duration(took_s)}{of_all}"),
-            Fact("Device", (job.device if job else None) or "not recorded"),
+            Fact("Device", device or "not recorded"),
             Fact("Attempts", f"{attempts}"),
             Fact("Dataset version", f"{run.version}"),
             *_unfamiliar(workspace, material),
@@ -314,7 +315,7 @@ def _solved(
     refitted = "training and validation images; results on validation images are cross-validated"
     learned_from = refitted if run.refits else "training images"
     detail = chosen_detail(run.train, trials)
-    last_layer = last_layer_in_words(run.train, heads)
+    last_layer = last_layers.last_layer_in_words(run.train, heads)
     told = "chosen by cross-validation" if run.train.detail.compares else "as requested"
     return (
         Fact("Detail", f"{_detail_in_words(detail)}, {told}"),

@@ -23,7 +23,7 @@ from core.store import datasets, splits, versions
 from core.store import runs as run_rows
 from core.store.database import connect
 from core.words import CROSS_VALIDATED, EPOCH_CHOSEN, count, decimal, joined, significant, size
-from core.worker.training.record import REFIT_PENALTY, START_KEPT
+from core.worker.training.record import AGREEMENT, REFIT_PENALTY, START_KEPT
 from core.worker.training.start import is_trained
 from core.workflows.training import checkpoints, control, last_layers, runs
 from core.workflows.training.checkpoints import MeasuredCheckpoint
@@ -138,7 +138,7 @@ def facts_in_words(view: RunView, record: RunRecord) -> list[tuple[str, str]]:
         ("state", state_in_words(view.state)),
         ("dataset", f"{record.dataset_name}, version {run.version}"),
         ("split", record.split_name),
-        ("computed on", (job.device if job else None) or "–"),
+        ("computed on", device_in_words(job.device if job else None, record.computed_on) or "–"),
         ("started", f"{datetime.fromtimestamp(run.created_at, UTC):%Y-%m-%d %H:%M} UTC"),
         *_versions_in_words(record.computed_on),
         *((s.title.lower(), setting_in_words(s, value)) for s, value in record.settings),
@@ -147,6 +147,35 @@ def facts_in_words(view: RunView, record: RunRecord) -> list[tuple[str, str]]:
         *_kept_in_words(run, record),
         *((f"model {k.model.id}", f"weights {k.weights_sha256[:16]}") for k in record.models),
     ]
+
+
+def device_in_words(device: str | None, computed_on: Mapping[str, Any]) -> str | None:
+    """The device of a run and, of a GPU, how far its results are from those of use.
+
+    Args:
+        device: its name; None where it is not known.
+        computed_on: the record of the run.
+    """
+    told = _agreement_in_words(computed_on)
+    return device if device is None or told is None else f"{device}; {told}"
+
+
+def agreement_in_words(workspace: Workspace, run_id: str) -> str | None:
+    """How far results of a run that a GPU computed are from those of use; None of other runs."""
+    with connect(workspace) as db:
+        return _agreement_in_words(run_rows.record_of(db, run_id))
+
+
+def _agreement_in_words(computed_on: Mapping[str, Any]) -> str | None:
+    found = computed_on.get(AGREEMENT)
+    if found is None:
+        return None
+    largest = significant(found["largest_difference"], 1)
+    return (
+        f"confidences in use differ by at most {largest}, with "
+        f"{count(found['other_decisions'], 'other decision')}, on "
+        f"{count(found['images'], 'test image')}"
+    )
 
 
 def _versions_in_words(computed_on: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

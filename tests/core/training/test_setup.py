@@ -11,7 +11,8 @@ from core.domain.configs.choices import Precision, Recipe
 from core.domain.configs.train import TrainConfig
 from core.errors import TrainingError
 from core.training.loop import gradients
-from core.training.loop.gradients import StepGradients
+from core.training.loop.ahead import InputsAhead
+from core.training.loop.gradients import _PROBES, StepGradients
 from core.training.loop.losses import image_loss
 from core.training.loop.ranks import ALONE
 from core.training.loop.setup import (
@@ -108,6 +109,32 @@ def test_the_largest_batch_takes_the_step_of_the_config_in_fewer_parts(monkeypat
     monkeypatch.setattr(gradients, "free_memory_bytes", lambda: 300)
     bounded, *_ = _trained_with(1000, largest_batch=True)
     assert 2 <= bounded.setup.images_at_once < 12
+
+
+@pytest.mark.parametrize("room", [1000, 9])  # 9: a step is halved twice, and then comes in parts
+def test_inputs_that_are_prepared_ahead_change_nothing_and_are_used(monkeypatch, room):
+    plain, *_ = _trained_with(room)
+    made, used = [], []
+    inner_made, inner_take = InputsAhead._made, InputsAhead.take
+
+    def counted(self, part, epoch):
+        made.append((epoch, part.tobytes()))
+        return inner_made(self, part, epoch)
+
+    def taken(self, part, *, epoch):
+        ready = self._ready
+        used.append(ready is not None and ready[0] == (epoch, part.tobytes()))
+        return inner_take(self, part, epoch=epoch)
+
+    monkeypatch.setattr(InputsAhead, "works_ahead", True)  # as on a GPU
+    monkeypatch.setattr(InputsAhead, "_made", counted)
+    monkeypatch.setattr(InputsAhead, "take", taken)
+    ahead, *_ = _trained_with(room)
+    _assert_equal_weights(ahead.model.state_dict(), plain.model.state_dict())
+    # All but the first of each epoch, and the three tries of a step that was halved.
+    begun = len(used) - sum(used)
+    assert begun <= 2 + _PROBES + (0 if room == 1000 else 4)
+    assert len(made) <= len(used) + 2  # hardly anything is made for nothing
 
 
 def test_what_a_pass_keeps_is_counted_without_the_weights():

@@ -12,14 +12,11 @@ from core.domain.jobs import JobKind, JobStatus, Phase
 from core.domain.splits import Subset
 from core.errors import TrainingError
 from core.models.bundle import read_card, read_tensors
-from core.store import jobs as job_rows
 from core.store import runs as run_rows
 from core.store.database import connect, transaction
 from core.training.trials import Gain
 from core.words import CROSS_VALIDATED, EPOCH_CHOSEN
 from core.worker.launcher import lane_lock
-from core.worker.session import JobSession
-from core.worker.training import job as training_job
 from core.worker.training.start import learned_by_network, learned_of_run
 from core.workflows import jobs
 from core.workflows.data import datasets, splits
@@ -28,7 +25,7 @@ from core.workflows.training import checkpoints, control, runs
 from core.workflows.training import record as run_record
 from core.workflows.training.lineage import learned_before_in_words
 from core.workflows.use import models
-from tests.conftest import QUICK, copy_of
+from tests.conftest import QUICK, copy_of, run_here, trained_here
 
 
 def test_a_run_may_end_with_a_level_on_which_it_did_not_train(trained, tmp_path, monkeypatch):
@@ -47,7 +44,7 @@ def test_a_run_may_end_with_a_level_on_which_it_did_not_train(trained, tmp_path,
     with monkeypatch.context() as patch:
         patch.setattr(Gain, "pays", lambda _, *, slower: slower)
         patch.setattr(Gain, "is_proven", False)
-        view = _trained_here(copy, trained, config)
+        view = trained_here(copy, trained, config)
     assert view.run.train.detail is DetailChoice.AUTO_TURNED
     # The evaluation of epoch -1 was still called "Fitting the model".
     phases = list(view.job.result["times"])
@@ -102,7 +99,7 @@ def test_a_trained_network_gets_a_last_layer_that_knows_the_validation_images(
     own_is_better, training_paid = False, True
     answers = iter([own_is_better, training_paid])
     monkeypatch.setattr(Gain, "is_proven", property(lambda _: next(answers)))
-    view = _trained_here(copy, trained, config)
+    view = trained_here(copy, trained, config)
     assert next(answers, None) is None
     final = models.find_model(copy, view.models[0])
     assert final.validation_cross_validated
@@ -140,7 +137,7 @@ def test_a_run_that_starts_from_an_own_model_is_never_judged_by_what_that_has_le
     own_is_better, training_paid = False, True
     answers = iter([own_is_better, training_paid] * 2)
     monkeypatch.setattr(Gain, "is_proven", property(lambda _: next(answers)))
-    first = _trained_here(copy, trained, config)
+    first = trained_here(copy, trained, config)
     model = models.find_model(copy, first.models[0])
     by_subset = {s: _contents(copy, first.run, s) for s in Subset}
     assert np.array_equal(learned_by_network(copy, model), by_subset[Subset.TRAIN])
@@ -160,7 +157,7 @@ def test_a_run_that_starts_from_an_own_model_is_never_judged_by_what_that_has_le
 
     with lane_lock(copy, JobKind.TRAIN.lane).acquire():
         more = control.continue_training(copy, first.run.id, epochs=1)
-        view = _run_here(copy, more)
+        view = run_here(copy, more)
     assert view.run.split_id == first.run.split_id
     start = runs.curve(copy, view.run.id)[0]
     assert (start.epoch, start.val_accuracy < 0.9) == (-1, True)
@@ -193,7 +190,7 @@ def test_a_last_layer_that_is_not_to_be_solved_stays_as_it_was_trained(
     )
     answers = iter([True])  # training paid; nothing else is asked
     monkeypatch.setattr(Gain, "is_proven", property(lambda _: next(answers)))
-    view = _trained_here(copy, trained, config)
+    view = trained_here(copy, trained, config)
     assert next(answers, None) is None
     model = models.find_model(copy, view.models[0])
     assert run_record.validation_in_words(copy, model) == (EPOCH_CHOSEN,)
@@ -203,18 +200,3 @@ def test_a_last_layer_that_is_not_to_be_solved_stays_as_it_was_trained(
 def _contents(copy, run, subset):
     with connect(copy) as db:
         return learned_of_run(db, run, [subset])
-
-
-def _trained_here(copy, trained, config):
-    """A run, trained in this process."""
-    with lane_lock(copy, JobKind.TRAIN.lane).acquire():  # held, so that no worker takes the run
-        pixels = trained.run.run.preprocess
-        view = runs.start_training(copy, trained.dataset.id, config, preprocess=pixels)
-        return _run_here(copy, view)
-
-
-def _run_here(copy, view):
-    with connect(copy) as db:
-        job = job_rows.claim(db, JobKind.TRAIN.lane, owner="me", now=2.0)
-    training_job.run(JobSession(copy, job, "me"))
-    return runs.find_run(copy, view.run.id)

@@ -1,0 +1,61 @@
+"""What a GPU computes is held against the runtime that predicts, and kept apart.
+
+Here the processor takes the place of the GPU, under the name by which PyTorch runs networks on it.
+"""
+
+from dataclasses import replace
+
+import pytest
+
+from core.domain.configs.choices import DetailChoice, Recipe
+from core.domain.configs.train import recipe_defaults
+from core.domain.datasets import Verdict
+from core.inference.runtime import TorchRuntime
+from core.workflows.data import edits
+from core.workflows.training import record as run_record
+from tests.conftest import QUICK, copy_of, trained_here
+
+
+@pytest.fixture
+def gpu(monkeypatch):
+    monkeypatch.setattr("core.worker.training.data.resolve_device", lambda _: "cpu:0")
+    monkeypatch.setattr("core.worker.training.data.device_title", lambda _: "A GPU")
+
+
+@pytest.mark.parametrize("recipe", [Recipe.QUICK, Recipe.FULL, Recipe.GOOD_ONLY])
+def test_a_run_tells_how_far_the_results_of_a_gpu_are_from_those_of_use(
+    trained, tmp_path, gpu, recipe
+):
+    copy = copy_of(trained.workspace, tmp_path / "copy")
+    all_good = dict.fromkeys(trained.dataset.class_names, Verdict.OK)
+    edits.set_verdicts(copy, trained.dataset.id, all_good)
+    config = replace(
+        recipe_defaults(recipe, QUICK.network), detail=DetailChoice.WHOLE, epochs=1, refit=False
+    )
+    view = trained_here(copy, trained, config)
+    record = run_record.run_record(copy, view)
+    found = record.computed_on["agreement"]
+    assert found["images"] == 8
+    assert 0 < found["largest_difference"] < 1e-3
+    assert found["other_decisions"] == 0
+    words = dict(run_record.facts_in_words(view, record))["computed on"]
+    assert words.startswith("A GPU; confidences in use differ by at most ")
+    assert words.endswith(", with 0 other decisions, on 8 test images")
+    assert view.job.warnings == ()
+    # Features of a GPU are kept apart: a run on the processor repeats bit by bit.
+    kept = {folder.name.endswith("-cpu") for folder in copy.features.iterdir()}
+    assert kept == ({False} if recipe is Recipe.GOOD_ONLY else {False, True})
+
+
+def test_decisions_that_differ_between_gpu_and_use_are_warned_of(
+    trained, tmp_path, gpu, monkeypatch
+):
+    right = TorchRuntime.features
+    monkeypatch.setattr(TorchRuntime, "features", lambda self, pixels: -right(self, pixels))
+    view = trained_here(copy_of(trained.workspace, tmp_path / "copy"), trained, QUICK)
+    (warning,) = view.job.warnings
+    assert "of 8 test images get another class from the processor, which predicts" in warning
+
+
+def test_a_run_on_the_processor_has_nothing_to_compare(trained):
+    assert run_record.agreement_in_words(trained.workspace, trained.run.run.id) is None
