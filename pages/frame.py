@@ -6,6 +6,7 @@ import streamlit as st
 
 from core.domain.keeping.people import usually
 from core.workflows.inventory import inventory
+from core.workflows.reading import opened_once
 from pages.ui import components, context, errors, state
 from pages.ui.people import session
 from pages.ui.places import MENU, Place, door_of
@@ -39,7 +40,7 @@ place = next(place for place in pages if pages[place] is page)
 asked = missing.asked_for(place)
 st.set_page_config(page_title=f"{page.title if asked is None else 'Page not found'} · Touchstone")
 
-with errors.shown():
+with errors.shown(), opened_once():
     known = inventory(state.workspace())
     subject = importing.subject(state.workspace(), known, place)
     choice = context.read(known, place, subject)

@@ -49,12 +49,15 @@ def connect(workspace: Workspace) -> Iterator[Database]:
     """
     guard = None
     try:
-        db = _opened(workspace)
+        db = _taken(workspace) or _opened(workspace)
+        file = _identity(workspace.database)
         try:
             guard = people.let_in(db, workspace)
             yield db
-        finally:
+        except BaseException:
             db.conn.close()
+            raise
+        _give_back(db, workspace, file)
     except NotAllowedError:
         _record_refusal(workspace, guard)
         raise
@@ -65,6 +68,54 @@ def connect(workspace: Workspace) -> Iterator[Database]:
         if disk_is_full(workspace):
             give_reserve_up(workspace)  # what is deleted next needs space too
         raise _translated(err, workspace) from err
+
+
+@contextmanager
+def opened_once() -> Iterator[None]:
+    """Within it, connections of this thread that follow each other are one and the same.
+
+    To open one takes over a millisecond, as SQLite reads the whole schema, and a page needs dozens.
+    """
+    _kept.files = {}
+    try:
+        yield
+    finally:
+        kept, _kept.files = _kept.files, None
+        for db, _ in kept.values():
+            db.conn.close()
+
+
+_File = tuple[int, int] | None  # device and number of a file
+_Files = dict[Path, tuple[Database, _File]]
+_kept = threading.local()
+
+
+def _taken(workspace: Workspace) -> Database | None:
+    """The connection that this thread keeps, unless it is in use or its file was replaced."""
+    files: _Files = getattr(_kept, "files", None) or {}
+    db, file = files.pop(workspace.database, (None, None))
+    if db is not None and file != _identity(workspace.database):
+        db.conn.close()
+        return None
+    return db
+
+
+def _give_back(db: Database, workspace: Workspace, file: _File) -> None:
+    """Keep a connection for the next one of this thread, or close it."""
+    files: _Files | None = getattr(_kept, "files", None)
+    if files is None or workspace.database in files or db.conn.in_transaction:
+        db.conn.close()
+        return
+    people.let_out(db)
+    files[workspace.database] = db, file
+
+
+def _identity(path: Path) -> _File:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _record_refusal(workspace: Workspace, guard: people.WriteGuard | None) -> None:

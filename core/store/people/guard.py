@@ -165,6 +165,12 @@ def let_in(db: Database, workspace: Workspace) -> WriteGuard | None:
     return guard
 
 
+def let_out(db: Database) -> None:
+    """Take the guard of a connection away, before somebody else gets it."""
+    if _guards.pop(db, None) is not None:
+        db.conn.set_authorizer(None)
+
+
 def entered(db: Database, settings: SignIn, actor: Actor, *, now: float) -> Account:
     """The account of whoever acts, if it may enter now.
 

@@ -1,4 +1,5 @@
 import hashlib
+import shutil
 import subprocess
 import sys
 import threading
@@ -6,6 +7,8 @@ import threading
 import pytest
 from sqlite_utils import Database
 
+from core.domain.configs.administration import AuthMode, SignIn
+from core.domain.keeping.people import Account, Role, as_program
 from core.domain.splits import (
     Grouping,
     GroupKind,
@@ -14,9 +17,10 @@ from core.domain.splits import (
     SplitMethod,
     SplitStrategy,
 )
-from core.errors import NotFoundError, WorkspaceError
+from core.errors import NotAllowedError, NotFoundError, WorkspaceError
 from core.store import database, datasets, runs, splits, versions
-from core.store.database import connect, sqlite3, sqlite_warning, transaction
+from core.store.database import connect, opened_once, sqlite3, sqlite_warning, transaction
+from core.store.people import guard as people
 from core.store.schema import migrations as schema
 from core.store.schema import statements
 from core.workspace import Workspace
@@ -170,6 +174,72 @@ def test_another_database_at_the_same_path_is_migrated_again(tmp_path):
         file.unlink()
     with connect(workspace) as db:
         assert datasets.list_datasets(db) == []
+
+
+def test_connections_that_follow_each_other_are_one_where_a_page_asks_for_it(workspace):
+    with opened_once():
+        with connect(workspace) as outer, connect(workspace) as first:
+            assert first.conn is not outer.conn  # which would be in the middle of its transaction
+        assert _is_closed(outer.conn)
+        assert _connection(workspace) is first.conn
+        others = []
+        thread = threading.Thread(target=lambda: others.append(_connection(workspace)))
+        thread.start()
+        thread.join()
+        assert others[0] is not first.conn
+        with pytest.raises(ValueError, match="stop"), connect(workspace) as broken:
+            raise ValueError("stop")
+        assert broken.conn is first.conn
+        with connect(workspace) as third:  # nobody knows in what state the other one is
+            assert third.conn is not first.conn
+        with connect(workspace) as open_ended:
+            open_ended.conn.execute("BEGIN")
+        assert _is_closed(open_ended.conn)
+    assert _is_closed(third.conn)
+    assert _connection(workspace) is not _connection(workspace)
+
+
+def test_a_connection_is_not_used_again_for_a_file_that_took_its_place(workspace):
+    with connect(workspace):
+        pass
+    copy = workspace.database.with_name("copy.db")
+    shutil.copy(workspace.database, copy)
+    with opened_once():
+        first = _connection(workspace)
+        copy.replace(workspace.database)
+        assert _connection(workspace) is not first
+        assert _is_closed(first)
+
+
+def test_a_connection_that_is_used_again_is_guarded_by_who_acts_then(workspace, monkeypatch):
+    viewer = Account("vera", Role.VIEWER, disabled=False, created_at=0.0)
+    monkeypatch.setattr(people, "entered", lambda *_, **__: viewer)
+    sign_in = SignIn(AuthMode.OIDC)
+    monkeypatch.setattr(people, "sign_in_of", lambda _: sign_in)
+    with opened_once():
+        first = _connection(workspace)
+        with as_program():
+            assert _delete_datasets(workspace) is first
+        with pytest.raises(NotAllowedError):
+            _delete_datasets(workspace)
+        assert _is_closed(first)
+
+
+def _delete_datasets(workspace):
+    with connect(workspace) as db, transaction(db):
+        db.conn.execute("DELETE FROM datasets")
+    return db.conn
+
+
+def _connection(workspace):
+    with connect(workspace) as db:
+        return db.conn
+
+
+def _is_closed(connection):
+    with pytest.raises(sqlite3.ProgrammingError):
+        connection.execute("SELECT 1")
+    return True
 
 
 def test_the_sqlite_library_in_use_is_safe_or_named():
