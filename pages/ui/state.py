@@ -4,7 +4,7 @@ import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 import streamlit as st
 
@@ -12,6 +12,7 @@ from core.domain.settings import Value
 from core.workspace import Workspace, open_workspace
 
 _OWNER = "of"  # in a draft, the name of what it belongs to
+_MOST_CHARACTERS = 4000  # of a draft in the link; nginx takes 8,000 for all of an address
 
 
 @st.cache_resource
@@ -114,8 +115,12 @@ def draft(name: str, owner: str) -> dict[str, str]:
 
 
 def keep_draft(name: str, owner: str, changed: Mapping[str, Value | None]) -> None:
-    """Put what is typed and not saved into the link; without changes there is no draft."""
-    put_words(name, written_values({_OWNER: owner, **changed}) if changed else "")
+    """Put what is typed and not saved into the link; without changes there is no draft.
+
+    One that is too long for an address is left out: a proxy would refuse the page at a reload.
+    """
+    words = written_values({_OWNER: owner, **changed}) if changed else ""
+    put_words(name, words if len(quote(words)) <= _MOST_CHARACTERS else "")
 
 
 def read_values(link: str) -> dict[str, str]:
