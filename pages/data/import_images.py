@@ -33,6 +33,7 @@ from pages.ui.shell import importing
 # Users try these rules out, so their result is shown next to them.
 SHOWN_AT_ONCE = (LabelSource.PATTERN, LabelSource.TABLE, LabelSource.FOLDER_LEVEL)
 PLANS_KEPT = 6
+NAME = "name"  # in the link: the name that somebody typed
 
 
 def show_plan(plan: ImportPlan, place: Path, zip_encoding: str) -> None:
@@ -173,6 +174,7 @@ def _left_out(plan: ImportPlan) -> tuple[str, ...]:
                 "Classes to leave out",
                 classes,
                 key="leave_out",
+                bind="query-params",
                 placeholder="none",
                 help="Images of these classes are not imported.",
             )
@@ -188,6 +190,7 @@ def _ok_classes(plan: ImportPlan) -> tuple[str, ...] | None:
         classes,
         default=list(plan.ok_classes),
         key=f"ok_{zlib.crc32(repr(classes).encode())}",
+        bind="query-params",
         placeholder="decide later",
         help="Classes of good parts: needed for escapes and false rejects. Can be changed later.",
     )
@@ -225,6 +228,7 @@ def start(
         )
     for key in ("zip", "files_signature", "files_folder", "listing", "plans", "own_name"):
         st.session_state.pop(key, None)
+    state.put_words(NAME, "")
     st.query_params[importing.JOB] = job.subject_id
     st.rerun()
 
@@ -256,8 +260,9 @@ def choose_name(workspace: Workspace, source: ImportSource) -> str:
 
     def keep() -> None:
         st.session_state.own_name = st.session_state.dataset_name
+        state.put_words(NAME, st.session_state.own_name)
 
-    own: str = st.session_state.get("own_name", "")
+    own: str = st.session_state.get("own_name", st.query_params.get(NAME, ""))[:100]
     st.session_state.dataset_name = own or _suggested_name(workspace, source)
     return st.text_input("Name of the dataset", max_chars=100, key="dataset_name", on_change=keep)
 

@@ -72,6 +72,7 @@ def choose_source(workspace: Workspace) -> ImportSource | None:
         required=True,
         format_func=SOURCES.__getitem__,
         key="source_kind",
+        bind="query-params",
         help="A folder is used in place: nothing is copied or changed. Single files suit a few "
         "hundred images; a folder or ZIP file is faster and keeps file dates.",
     )

@@ -37,8 +37,6 @@ from pages.ui import (
 )
 from pages.ui.places import Place
 
-KIND = "kind"  # in the link: which of the images that changed
-
 
 def criteria(workspace: Workspace, result: ModelComparison) -> GateReport | None:
     """The release criteria, by each model's own threshold; parts nobody confirmed never count."""
@@ -70,28 +68,20 @@ def galleries(workspace: Workspace, result: ModelComparison) -> None:
     }
     st.subheader("What changed", anchor=False)
     first = next((name for name, positions in kinds.items() if len(positions)), next(iter(kinds)))
-    linked = state.linked(KIND, list(kinds), first)
-
-    def note() -> None:
-        chosen = st.session_state.compare_kind
-        state.put_words(KIND, "" if chosen == first else chosen)
-
-    # Why not bound to the link: it would name the count, which another model changes.
-    st.session_state.compare_kind = linked
     shown = st.segmented_control(
         "Images",
         list(kinds),
         required=True,
         key="compare_kind",
-        on_change=note,
+        on_change=state.follow("compare_kind", list(kinds), first),
         format_func=lambda name: f"{name} ({len(kinds[name]):,})",
         label_visibility="collapsed",
     )
-    positions = kinds[shown]
+    positions = kinds[shown or first]
     if not len(positions):
         st.caption("There are no such images.")
         return
-    _gallery(workspace, result, positions, f"compare_{shown}")
+    _gallery(workspace, result, positions, f"compare_{shown or first}")
 
 
 def _gallery(

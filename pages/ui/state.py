@@ -2,7 +2,7 @@
 
 import zlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from urllib.parse import quote, unquote
 
@@ -90,6 +90,20 @@ def linked(name: str, options: Sequence[str], usual: str) -> str:
     """What the link says of a choice; the usual one where it says nothing that there is."""
     value = st.query_params.get(name, usual)
     return value if value in options else usual
+
+
+def follow(key: str, options: Sequence[str], usual: str) -> Callable[[], None]:
+    """Let the widget of a key show what the link says of it; gives its `on_change`.
+
+    Why not bound to the link: `put`, which others on its page call, refuses bound parameters.
+    """
+    st.session_state[key] = linked(key, options, usual)
+
+    def note() -> None:
+        chosen = st.session_state[key]
+        put_words(key, "" if chosen == usual else chosen)
+
+    return note
 
 
 def put_words(name: str, words: str) -> None:

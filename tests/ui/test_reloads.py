@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from core.domain.parts import PartHow, part_rule
 from core.domain.splits import Subset
 from core.workflows.data import splits
+from core.workflows.results import thresholds
 from core.workflows.signoff import sealing
 from core.workspace import Workspace
 from pages.ui import state
@@ -13,6 +15,7 @@ from pages.ui.places import Place
 from tests.conftest import Trained, store_rows
 from tests.made import Made, add_model, make_dataset
 from tests.ui.conftest import OpenPage
+from tests.ui.test_import_page import tree
 
 
 @pytest.fixture
@@ -78,14 +81,14 @@ def test_compare_keeps_which_images_are_shown(open_page: OpenPage, made: Made) -
     first = app.segmented_control(key="compare_kind").value
     app.segmented_control(key="compare_kind").set_value("Newly correct").run()
     assert first != "Newly correct"
-    assert app.query_params["kind"] == "Newly correct"
-    app = open_page(Place.COMPARE, made.workspace, **link, kind="Newly correct")
+    assert app.query_params["compare_kind"] == "Newly correct"
+    app = open_page(Place.COMPARE, made.workspace, **link, compare_kind="Newly correct")
     assert app.segmented_control(key="compare_kind").value == "Newly correct"
     assert app.segmented_control(key="compare_subset").value is Subset.VALIDATION
     assert app.selectbox(key="confidence").value == 0.99
     app.segmented_control(key="compare_kind").set_value(first).run()
-    assert "kind" not in app.query_params
-    app = open_page(Place.COMPARE, made.workspace, **link, kind="nonsense")
+    assert "compare_kind" not in app.query_params
+    app = open_page(Place.COMPARE, made.workspace, **link, compare_kind="nonsense")
     assert not app.exception
     assert app.segmented_control(key="compare_kind").value == first
 
@@ -116,6 +119,99 @@ def test_the_comparison_and_length_of_a_report_are_kept(open_page: OpenPage, mad
     app = open_page(Place.SIGN_OFF, made.workspace, **link)
     assert app.segmented_control(key="form").value == "short"
     assert app.selectbox(key="against_report").value == "model-present"
+
+
+def test_evaluate_keeps_the_choices_of_its_tabs(open_page: OpenPage, made: Made) -> None:
+    link = {"model": "model-new", "subset": Subset.VALIDATION.value}
+    app = open_page(Place.EVALUATE, made.workspace, **link, tab="Errors")
+    app.segmented_control(key="errors_kind").set_value("hardest images").run()
+    kept = app.query_params["errors_kind"]
+    app = open_page(Place.EVALUATE, made.workspace, **link, tab="Errors", errors_kind=kept)
+    assert app.segmented_control(key="errors_kind").value == "hardest images"
+    app = open_page(Place.EVALUATE, made.workspace, **link, tab="Errors", errors_kind="all")
+    assert not app.exception
+    assert app.segmented_control(key="errors_kind").value == "most confident mistakes"
+
+    app = open_page(Place.EVALUATE, made.workspace, **link, tab="Confidence")
+    name = app.selectbox(key="curve_of").options[-1]
+    app.selectbox(key="curve_of").set_value(name).run()
+    kept = app.query_params["curve_of"]
+    app = open_page(Place.EVALUATE, made.workspace, **link, tab="Confidence", curve_of=kept)
+    assert app.selectbox(key="curve_of").value == name
+
+    app = open_page(Place.EVALUATE, made.workspace, **link, tab="Slices")
+    app.segmented_control(key="slice_what").set_value("escapes").run()
+    kept = app.query_params["slice_what"]
+    app = open_page(Place.EVALUATE, made.workspace, **link, tab="Slices", slice_what=kept)
+    assert app.segmented_control(key="slice_what").value == "escapes"
+
+
+def test_predict_keeps_folders_parts_and_tables(open_page: OpenPage, trained: Trained) -> None:
+    link = {
+        "source": "Folder on the server",
+        "batch_folder": "/data/incoming",
+        "batch_part": "Pattern in the name",
+        "batch_pattern": "(?P<group>part[0-9]+)",
+    }
+    app = open_page(Place.PREDICT, trained.workspace, **link)
+    assert app.text_input(key="batch_folder").value == "/data/incoming"
+    assert app.text_input(key="batch_pattern").value == "(?P<group>part[0-9]+)"
+    link = {
+        "source": "Watched folder",
+        "watch_folder": "/data/camera",
+        "watch_table": "/data/answers.csv",
+        "watch_moves": "true",
+        "watch_delimiter": "Semicolon ( ; )",
+    }
+    app = open_page(Place.PREDICT, trained.workspace, **link)
+    (command,) = [code.value for code in app.code]
+    assert "/data/camera --out /data/answers.csv --move-to /data/done --delimiter" in command
+    app = open_page(Place.PREDICT, trained.workspace, source="nowhere", batch_part="nothing")
+    assert not app.exception
+
+
+def test_an_import_keeps_its_rules_and_its_name_until_it_starts(
+    open_page: OpenPage, workspace: Workspace, tmp_path: Path
+) -> None:
+    folder = str(tree(tmp_path / "set", "crack_1.png", "good_2.png", "good_3.png"))
+    link = {
+        "folder": folder,
+        "labels": "pattern in the path",
+        "pattern": "(?P<label>[a-z]+)_[0-9]",
+        "leave_out": "crack",
+    }
+    app = open_page(Place.IMPORT, workspace, **link)
+    assert app.text_input(key="pattern").value == link["pattern"]
+    assert app.multiselect(key="leave_out").value == ["crack"]
+    app.text_input(key="dataset_name").set_value("Lids of May").run()
+    assert app.query_params["name"] == "Lids of May"
+    app = open_page(Place.IMPORT, workspace, **link, name="Lids of May")
+    assert app.text_input(key="dataset_name").value == "Lids of May"
+    app.button(key="do_import").click().run()
+    assert "name" not in app.query_params
+    app = open_page(Place.IMPORT, workspace, labels="by the moon", leave_out="x", name="y" * 900)
+    assert not app.exception
+
+
+def test_the_threshold_page_keeps_how_images_of_a_part_are_combined(
+    open_page: OpenPage, workspace: Workspace
+) -> None:
+    add_model(make_dataset(workspace, groups=True), "new", seed=1)
+    app = open_page(Place.OPERATING_POINT, workspace, model="model-new")
+    app.selectbox(key="combine_model-new").set_value(PartHow.AT_LEAST).run()
+    app.number_input(key="combine_model-new_k").set_value(3).run()
+    assert app.query_params["parts"] == "3"
+    app = open_page(Place.OPERATING_POINT, workspace, model="model-new", parts="3")
+    assert app.selectbox(key="combine_model-new").value is PartHow.AT_LEAST
+    assert app.number_input(key="combine_model-new_k").value == 3
+    app.button(key="save_rule").click().run()
+    saved = thresholds.saved_rule(workspace, "new")
+    assert saved is not None
+    assert saved.point.parts == part_rule("3")
+    for broken in ("0", "99999", "100", "most"):
+        app = open_page(Place.OPERATING_POINT, workspace, model="model-new", parts=broken)
+        assert not app.exception
+        assert app.number_input(key="combine_model-new_k").value == 3
 
 
 def test_drafts_are_read_as_they_were_written() -> None:
