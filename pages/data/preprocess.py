@@ -2,7 +2,6 @@
 
 import contextlib
 import html
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -27,6 +26,7 @@ SHOWN = 4
 LINK = "pixels"  # in the link: what is not saved yet
 EDGES = (("roi_left", "roi_right"), ("roi_top", "roi_bottom"))  # one slider each
 REGION = tuple(name for edges in EDGES for name in edges)
+_RESET = "preprocess_reset"  # in the session: show the network's default
 
 
 def form(config: PreprocessConfig, dataset: Dataset) -> PreprocessConfig:
@@ -48,6 +48,10 @@ def form(config: PreprocessConfig, dataset: Dataset) -> PreprocessConfig:
 
 def _restore(config: PreprocessConfig, dataset: Dataset) -> None:
     """Fill fields that are not drawn yet from the link; what is impossible there is left out."""
+    usual = _fields(config, dataset)
+    if st.session_state.pop(_RESET, False):  # a browser shows what it had until it is told
+        st.session_state.update(usual)
+        return
     typed = state.draft(LINK, dataset.id)
     values: dict[str, Any] = {}
     for setting in settings_of(config):
@@ -58,7 +62,6 @@ def _restore(config: PreprocessConfig, dataset: Dataset) -> None:
     drafted = config
     with contextlib.suppress(ConfigError):  # such as a region without a width
         drafted = replace(config, **values)
-    usual = _fields(config, dataset)
     for key, shown in _fields(drafted, dataset).items():
         if shown != usual[key]:
             st.session_state.setdefault(key, shown)
@@ -73,7 +76,7 @@ def _keep(config: PreprocessConfig, asked: PreprocessConfig, dataset: Dataset) -
     state.keep_draft(LINK, dataset.id, changed)
 
 
-def _fields(config: PreprocessConfig, dataset: Dataset) -> Mapping[str, object]:
+def _fields(config: PreprocessConfig, dataset: Dataset) -> dict[str, Any]:
     """Key of a field -> what it shows of a config."""
     shown = {setting.name: getattr(config, setting.name) for setting in settings_of(config)}
     for low, high in EDGES:  # one slider with two handles
@@ -204,8 +207,7 @@ def page(workspace: Workspace) -> None:
                 "Use the network default", key="forget", **rights.only(Right.DATA)
             ):
                 datasets.save_preprocess(workspace, dataset.id, None)
-                for key in [k for k in st.session_state if str(k).startswith("pre_")]:
-                    del st.session_state[key]
+                st.session_state[_RESET] = True
                 state.keep_draft(LINK, dataset.id, {})
                 st.rerun()
         st.caption(
