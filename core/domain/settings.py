@@ -144,7 +144,7 @@ class Setting:
         if isinstance(self.default, StrEnum):
             return type(self.default)(str(value).strip().lower().replace("-", "_"))
         if isinstance(self.default, bool):
-            return _yes_or_no(value)
+            return yes_or_no(value)
         if isinstance(self.default, str):
             return str(value)
         if isinstance(value, bool) or not isinstance(value, int | float | str):
@@ -199,7 +199,12 @@ def with_settings(config: Config, values: Mapping[str, object]) -> Config:
     return replace(config, **{name: known[name].read(value) for name, value in values.items()})
 
 
-def _yes_or_no(value: object) -> bool:
+def yes_or_no(value: object) -> bool:
+    """A switch, also as it is written.
+
+    Raises:
+        ValueError: if it is neither.
+    """
     if isinstance(value, bool):
         return value
     text = str(value).strip().lower()

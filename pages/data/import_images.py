@@ -2,7 +2,6 @@
 
 import zlib
 from dataclasses import replace
-from itertools import chain, count
 from pathlib import Path
 
 import streamlit as st
@@ -14,7 +13,6 @@ from core.data.importing.walk import SourceNames
 from core.domain.datasets import Dataset, LabelSource, Skipped
 from core.domain.jobs import Job, JobStatus
 from core.domain.keeping.people import Right
-from core.domain.names import name_key
 from core.domain.splits import Subset
 from core.errors import ArchiveError, TouchstoneError
 from core.workflows import jobs
@@ -134,7 +132,7 @@ def review(
     with st.container():
         if into is None:
             rules = replace(rules, ok_classes=_ok_classes(plan))
-            name = choose_name(workspace, source)
+            name = import_source.choose_name(workspace, source)
         else:
             name = into.name
             _say_new_classes(plan, into)
@@ -173,6 +171,7 @@ def _left_out(plan: ImportPlan) -> tuple[str, ...]:
                 "Classes to leave out",
                 classes,
                 key="leave_out",
+                bind="query-params",
                 placeholder="none",
                 help="Images of these classes are not imported.",
             )
@@ -188,6 +187,7 @@ def _ok_classes(plan: ImportPlan) -> tuple[str, ...] | None:
         classes,
         default=list(plan.ok_classes),
         key=f"ok_{zlib.crc32(repr(classes).encode())}",
+        bind="query-params",
         placeholder="decide later",
         help="Classes of good parts: needed for escapes and false rejects. Can be changed later.",
     )
@@ -223,8 +223,7 @@ def start(
         job = datasets.start_adding(
             workspace, place, into.id, rules, consume=is_upload, shown_source=shown
         )
-    for key in ("zip", "files_signature", "files_folder", "listing", "plans", "own_name"):
-        st.session_state.pop(key, None)
+    import_source.forget()
     st.query_params[importing.JOB] = job.subject_id
     st.rerun()
 
@@ -249,27 +248,6 @@ def _renamed(err: TouchstoneError, source: ImportSource) -> TouchstoneError:
     """The error with the user's name of an upload instead of ours."""
     shown = Path(source.shown).name
     return TouchstoneError(err.message.replace(source.place.name, shown), err.hint)
-
-
-def choose_name(workspace: Workspace, source: ImportSource) -> str:
-    """The name of the new dataset: it follows the source until somebody types another one."""
-
-    def keep() -> None:
-        st.session_state.own_name = st.session_state.dataset_name
-
-    own: str = st.session_state.get("own_name", "")
-    st.session_state.dataset_name = own or _suggested_name(workspace, source)
-    return st.text_input("Name of the dataset", max_chars=100, key="dataset_name", on_change=keep)
-
-
-def _suggested_name(workspace: Workspace, source: ImportSource) -> str:
-    """After the source, else the label table; a number where a dataset has that name."""
-    table = st.session_state.get("table")
-    wanted = source.name or (Path(table.name).stem if table else "")
-    base = wanted.replace("_", " ").strip()[:90] or "My images"
-    taken = {name_key(dataset.name) for dataset in datasets.list_datasets(workspace)}
-    numbered = (f"{base} {number}" for number in count(2))
-    return next(name for name in chain([base], numbered) if name_key(name) not in taken)
 
 
 def progress(workspace: Workspace, subject_id: str) -> None:

@@ -56,6 +56,7 @@ def choose_label_source() -> LabelSource:
         list(LABEL_WORDS),
         format_func=LABEL_WORDS.__getitem__,
         key="labels",
+        bind="query-params",
         help="'parts/crack/0001.png' is crack by its folder; 'crack_0001.png' by its file name "
         "without the number.",
     )
@@ -105,6 +106,7 @@ def _pattern() -> str:
         value=FIRST_PATTERN,
         max_chars=300,
         key="pattern",
+        bind="query-params",
         live=True,
         help="Regular expression searched in the path below the source. The group (?P<label>…) is "
         "the class, (?P<group>…) optionally the part. Example: (?P<label>[a-z]+)_part(?P<group>"
@@ -209,6 +211,7 @@ def change_decisions(kinds: set[PlanChoiceKind], *, adding: bool) -> tuple[bool,
                 "Keep the delivered split",
                 value=True,
                 key="keep_split",
+                bind="query-params",
                 help="Results stay comparable with others on this split. Its leaks are shown.",
             )
         if PlanChoiceKind.COMPANIONS in kinds:
@@ -216,6 +219,7 @@ def change_decisions(kinds: set[PlanChoiceKind], *, adding: bool) -> tuple[bool,
                 "Import masks as images",
                 value=False,
                 key="keep_companions",
+                bind="query-params",
                 help="Turn on only if these files are photographs, not drawings of defects.",
             )
     return keep_split, keep_companions
@@ -228,5 +232,6 @@ def choose_combined() -> CombinedLabels | None:
         list(COMBINED_WORDS),
         format_func=COMBINED_WORDS.__getitem__,
         key="combined",
+        bind="query-params",
         help="A classifier gives each image one class; 'crack|stain' has two labels.",
     )

@@ -1,9 +1,10 @@
-"""The part of the import form that chooses the source, and lists its files."""
+"""The part of the import form that chooses source and name, and lists the files."""
 
 import time
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import chain, count
 from pathlib import Path
 
 import streamlit as st
@@ -14,9 +15,10 @@ from core.data.importing.plan import ImportPlan
 from core.data.importing.preview import preview_images
 from core.data.importing.walk import SourceNames
 from core.domain.keeping.people import Right
+from core.domain.names import name_key
 from core.errors import TouchstoneError
 from core.workflows import folders
-from core.workflows.data import uploads
+from core.workflows.data import datasets, uploads
 from core.workspace import Workspace, folders_are_closed
 from pages.data import import_rules
 from pages.ui import errors, inference, state, text
@@ -30,6 +32,11 @@ SOURCES = {
 }
 MOST_SAMPLES = 12  # classes of which a picture is shown
 LISTING_S = 1.0  # a shorter listing needs no progress bar
+NAME = "name"  # in the link: the name that somebody typed
+_OF_ONE_IMPORT = (
+    *("zip", "files_signature", "files_folder", "listing", "plans", "own_name"),
+    *("folder", "pattern", "labels", "leave_out", "keep_split", "keep_companions", "combined"),
+)
 
 
 @dataclass(frozen=True)
@@ -72,6 +79,7 @@ def choose_source(workspace: Workspace) -> ImportSource | None:
         required=True,
         format_func=SOURCES.__getitem__,
         key="source_kind",
+        bind="query-params",
         help="A folder is used in place: nothing is copied or changed. Single files suit a few "
         "hundred images; a folder or ZIP file is faster and keeps file dates.",
     )
@@ -261,3 +269,36 @@ def sample_images(plan: ImportPlan, place: Path, zip_encoding: str) -> None:
 def _previews(place: str, names: tuple[str, ...], zip_encoding: str) -> list[bytes | None]:
     # Why in another process: these files are not checked yet, and one may crash its reader.
     return inference.call(preview_images, Path(place), list(names), zip_encoding or None)
+
+
+def choose_name(workspace: Workspace, source: ImportSource) -> str:
+    """The name of the new dataset: it follows the source until somebody types another one."""
+
+    def keep() -> None:
+        st.session_state.own_name = st.session_state.dataset_name
+        state.put_words(NAME, st.session_state.own_name)
+
+    own: str = st.session_state.get("own_name", st.query_params.get(NAME, ""))[:100]
+    st.session_state.dataset_name = own or _suggested_name(workspace, source)
+    return st.text_input("Name of the dataset", max_chars=100, key="dataset_name", on_change=keep)
+
+
+def _suggested_name(workspace: Workspace, source: ImportSource) -> str:
+    """After the source, else the label table; a number where a dataset has that name."""
+    table = st.session_state.get("table")
+    wanted = source.name or (Path(table.name).stem if table else "")
+    base = wanted.replace("_", " ").strip()[:90] or "My images"
+    taken = {name_key(dataset.name) for dataset in datasets.list_datasets(workspace)}
+    numbered = (f"{base} {number}" for number in count(2))
+    return next(name for name in chain([base], numbered) if name_key(name) not in taken)
+
+
+def forget() -> None:
+    """Forget what was uploaded and typed for an import that has started.
+
+    Why the fields too: those in the link outlast the form, and the next import is another one.
+    """
+    for key in [str(key) for key in st.session_state]:
+        if key in _OF_ONE_IMPORT or key.startswith("ok_"):
+            del st.session_state[key]
+    state.put_words(NAME, "")

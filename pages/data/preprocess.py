@@ -1,7 +1,9 @@
 """Preprocess: see the pixels the network will see."""
 
+import contextlib
 import html
 from dataclasses import replace
+from typing import Any
 
 import streamlit as st
 
@@ -10,7 +12,7 @@ from core.domain.datasets import Dataset, Sample
 from core.domain.depth import LEVEL_SETTINGS, GrayLevels
 from core.domain.keeping.people import Right
 from core.domain.settings import settings_of
-from core.errors import TouchstoneError
+from core.errors import ConfigError, TouchstoneError
 from core.models.catalog import DEFAULT_NETWORK
 from core.workflows.data import datasets, image_facts
 from core.workflows.training import runs
@@ -21,10 +23,15 @@ from pages.ui.people import rights
 from pages.ui.places import Place
 
 SHOWN = 4
-REGION = ("roi_left", "roi_top", "roi_right", "roi_bottom")  # two sliders of their own
+LINK = "pixels"  # in the link: what is not saved yet
+EDGES = (("roi_left", "roi_right"), ("roi_top", "roi_bottom"))  # one slider each
+REGION = tuple(name for edges in EDGES for name in edges)
+_RESET = "preprocess_reset"  # in the session: show the network's default
 
 
 def form(config: PreprocessConfig, dataset: Dataset) -> PreprocessConfig:
+    """The settings asked for; at first those given, and what was not saved before a reload."""
+    _restore(config, dataset)
     dataset_id = dataset.id
     own = (*REGION, *LEVEL_SETTINGS)
     names = [setting.name for setting in settings_of(config) if setting.name not in own]
@@ -32,9 +39,49 @@ def form(config: PreprocessConfig, dataset: Dataset) -> PreprocessConfig:
     if dataset.levels is not None:
         values |= _levels(config, dataset, dataset.levels)
     with st.expander("Region of interest"):
-        values |= _range("Left and right edge", "roi_left", "roi_right", config, dataset_id)
-        values |= _range("Top and bottom edge", "roi_top", "roi_bottom", config, dataset_id)
-    return replace(config, **values)
+        for title, edges in zip(("Left and right edge", "Top and bottom edge"), EDGES, strict=True):
+            values |= _range(title, *edges, config, dataset_id)
+    asked = replace(config, **values)
+    _keep(config, asked, dataset)
+    return asked
+
+
+def _restore(config: PreprocessConfig, dataset: Dataset) -> None:
+    """Fill fields that are not drawn yet from the link; what is impossible there is left out."""
+    usual = _fields(config, dataset)
+    if st.session_state.pop(_RESET, False):  # a browser shows what it had until it is told
+        st.session_state.update(usual)
+        return
+    typed = state.draft(LINK, dataset.id)
+    values: dict[str, Any] = {}
+    for setting in settings_of(config):
+        with contextlib.suppress(KeyError, ConfigError):
+            value = setting.read(typed[setting.name])
+            setting.check(value)
+            values[setting.name] = value
+    drafted = config
+    with contextlib.suppress(ConfigError):  # such as a region without a width
+        drafted = replace(config, **values)
+    for key, shown in _fields(drafted, dataset).items():
+        if shown != usual[key]:
+            st.session_state.setdefault(key, shown)
+
+
+def _keep(config: PreprocessConfig, asked: PreprocessConfig, dataset: Dataset) -> None:
+    changed = {
+        setting.name: getattr(asked, setting.name)
+        for setting in settings_of(asked)
+        if getattr(asked, setting.name) != getattr(config, setting.name)
+    }
+    state.keep_draft(LINK, dataset.id, changed)
+
+
+def _fields(config: PreprocessConfig, dataset: Dataset) -> dict[str, Any]:
+    """Key of a field -> what it shows of a config."""
+    shown = {setting.name: getattr(config, setting.name) for setting in settings_of(config)}
+    for low, high in EDGES:  # one slider with two handles
+        shown[low] = (round(100 * shown[low]), round(100 * shown.pop(high)))
+    return {f"pre_{dataset.id}_{name}": value for name, value in shown.items()}
 
 
 def _levels(config: PreprocessConfig, dataset: Dataset, levels: GrayLevels) -> dict[str, float]:
@@ -160,8 +207,8 @@ def page(workspace: Workspace) -> None:
                 "Use the network default", key="forget", **rights.only(Right.DATA)
             ):
                 datasets.save_preprocess(workspace, dataset.id, None)
-                for key in [k for k in st.session_state if str(k).startswith("pre_")]:
-                    del st.session_state[key]
+                st.session_state[_RESET] = True
+                state.keep_draft(LINK, dataset.id, {})
                 st.rerun()
         st.caption(
             "The next run uses what is saved."

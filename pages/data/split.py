@@ -16,6 +16,8 @@ from pages.ui import context, errors, open_findings, state, text, widgets
 from pages.ui.people import rights
 from pages.ui.places import Place
 
+LINK = "naming"  # in the link: name and seal of a split that is not made yet
+MOST_NAME = 100  # characters
 VIEWS = {View.SAVED: "Saved splits", View.NEW: "New split"}
 
 
@@ -48,21 +50,27 @@ def _finish(
     workspace: Workspace, dataset: Dataset, request: SplitRequest | None, sealed: Split | None
 ) -> None:
     """Name, seal and the button."""
+    keys = {"name": f"split_name_{dataset.id}", "seal": f"seal_{dataset.id}"}
+    typed = state.draft(LINK, dataset.id)
+    st.session_state.setdefault(keys["name"], typed.get("name", "")[:MOST_NAME])
+    st.session_state.setdefault(keys["seal"], typed.get("seal") == "yes")
     name = st.text_input(
         "Name",
-        key=f"split_name_{dataset.id}",
+        key=keys["name"],
         placeholder="named after its settings",
         help="Name of the split in lists.",
-        max_chars=100,
+        max_chars=MOST_NAME,
     )
     seal = not sealed and st.toggle(
         "Seal the test set",
-        key=f"seal_{dataset.id}",
+        key=keys["seal"],
         disabled=not _has_test(request),
         help="Later splits of this version of the dataset keep this test set, so that no test "
         "image ever trains a model. Criteria and threshold are sealed in Sign-off. This cannot be "
         "undone.",
     )
+    asked = {field: st.session_state[key] for field, key in keys.items()}
+    state.keep_draft(LINK, dataset.id, {field: value for field, value in asked.items() if value})
     if request and st.button(
         "Split",
         type="primary",
@@ -123,7 +131,7 @@ def page(workspace: Workspace) -> None:
         st.query_params["view"] = View.NEW
         new_split(workspace, dataset)
         return
-    for name in ("view", split_form.LINK):
+    for name in ("view", split_form.LINK, LINK):
         st.query_params.pop(name, None)
     split = context.split(workspace) or existing[0]
     open_findings.show_serious(workspace, dataset)

@@ -23,7 +23,7 @@ from core.domain.splits import (
 from core.errors import TouchstoneError
 from core.workflows.data import quality, splits
 from core.workspace import Workspace
-from pages.ui import errors, text
+from pages.ui import errors, state, text
 from pages.ui.places import Place
 
 METHODS = {
@@ -139,10 +139,7 @@ def keep_in_link() -> None:
         if st.session_state.get(key) not in (None, "", DEFAULTS.get(key))
     }
     words = json.dumps(changed, separators=(",", ":")) if changed else ""
-    if words and st.query_params.get(LINK) != words:
-        st.query_params[LINK] = words
-    elif not words and LINK in st.query_params:
-        del st.query_params[LINK]
+    state.put_words(LINK, words)
 
 
 def _linked() -> dict[str, object]:

@@ -72,16 +72,16 @@ def galleries(workspace: Workspace, result: ModelComparison) -> None:
         "Images",
         list(kinds),
         required=True,
-        default=first,
         key="compare_kind",
+        on_change=state.follow("compare_kind", list(kinds), first),
         format_func=lambda name: f"{name} ({len(kinds[name]):,})",
         label_visibility="collapsed",
     )
-    positions = kinds[shown]
+    positions = kinds[shown or first]
     if not len(positions):
         st.caption("There are no such images.")
         return
-    _gallery(workspace, result, positions, f"compare_{shown}")
+    _gallery(workspace, result, positions, f"compare_{shown or first}")
 
 
 def _gallery(

@@ -13,7 +13,7 @@ from core.evaluation.measures.parts import choose
 from core.evaluation.measures.ranking import precision_recall_curve, roc_curve
 from core.workflows.results.judging import JudgedSet
 from core.workspace import Workspace
-from pages.ui import components, errors, judged, text
+from pages.ui import components, errors, judged, state, text
 from pages.ui.figures import confidence_charts, ranking_curves
 from pages.ui.figures.saving import of_model
 
@@ -76,11 +76,13 @@ def _overconfidence_words(overconfidence: float) -> str:
 
 def _curves(judgement: JudgedSet) -> None:
     options = [OK_NOK_CURVE] if has_both(judgement.verdicts) else []
+    offered = [*options, *judgement.class_names]
     st.subheader("Ranking")
     chosen = st.selectbox(
         "Curve of",
-        [*options, *judgement.class_names],
+        offered,
         key="curve_of",
+        on_change=state.follow("curve_of", offered, offered[0]),
         width=320,
         help="One class against all others, or defective against good.",
     )

@@ -9,7 +9,7 @@ from core.evaluation.measures.views import Order, band_of, confidence_bands
 from core.workflows.results import evaluation
 from core.workflows.results.judging import JudgedSet
 from core.workspace import Workspace
-from pages.ui import components, errors, image_panel, text
+from pages.ui import components, errors, image_panel, state, text
 from pages.ui.figures import confidence_charts
 from pages.ui.figures.saving import of_model
 from pages.ui.viewer.marks import MARKS
@@ -27,12 +27,14 @@ MISTAKES, HARDEST, UNSURE, BANDS, MARKED = (
 @errors.shown()
 def mistakes(workspace: Workspace, judgement: JudgedSet) -> None:
     """Images sorted by what can be learned from them."""
+    kinds = [MISTAKES, HARDEST, UNSURE, BANDS, MARKED]
+    note = state.follow("errors_kind", kinds, MISTAKES)
     kind = st.segmented_control(
         "Which images",
-        [MISTAKES, HARDEST, UNSURE, BANDS, MARKED],
-        default=MISTAKES,
+        kinds,
         required=True,
         key="errors_kind",
+        on_change=note,
         help="Confident mistakes are often mislabeled images. The hardest images have the lowest "
         "confidence in the true class. Marked images were marked in the image dialog.",
     )

@@ -20,7 +20,7 @@ from core.evaluation.measures.parts import Unit
 from core.evaluation.measures.slices import NO_VALUE, Slice, slice_rates
 from core.workflows.results.judging import JudgedSet
 from core.workspace import Workspace
-from pages.ui import components, errors, image_panel, judged, text
+from pages.ui import components, errors, image_panel, judged, state, text
 from pages.ui.figures import class_charts
 from pages.ui.figures.saving import of_model
 
@@ -39,10 +39,12 @@ def slices(workspace: Workspace, model: Model, judgement: JudgedSet) -> None:
         )
         return
     with st.container(horizontal=True, vertical_alignment="bottom"):
+        names = list(columns)
         name = st.selectbox(
             "Slice by",
-            list(columns),
+            names,
             key="slice_by",
+            on_change=state.follow("slice_by", names, names[0]),
             width=260,
             help="File properties, folders, parts and columns of the imported table. "
             "Measurements are grouped into ranges. Columns that differ for nearly every image, "
@@ -52,9 +54,9 @@ def slices(workspace: Workspace, model: Model, judgement: JudgedSet) -> None:
         what = st.segmented_control(
             "Count",
             kinds,
-            default=ERRORS,
             required=True,
             key="slice_what",
+            on_change=state.follow("slice_what", kinds, ERRORS),
             help="Escapes: accepted, of all defective. False rejects: rejected, of all good.",
         )
     inside, event = _event(workspace, judgement, str(what))

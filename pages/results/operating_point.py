@@ -369,7 +369,7 @@ def page(workspace: Workspace) -> None:
         return
     saved = thresholds.saved_rule(workspace, model.id)
     threshold_form.draft(model.id, saved)
-    link.follow(model.id, len(own.class_names))
+    link.follow(model.id, saved, len(own.class_names))
     counting.show(own, saved.point if saved else None)
     chooser(workspace, model)
 

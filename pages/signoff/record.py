@@ -63,7 +63,12 @@ def rows(workspace: Workspace) -> None:
             width=320,
         )
         actions = st.multiselect(
-            "Actions", list(RecordedAction), key="record_actions", placeholder="All", width=360
+            "Actions",
+            list(RecordedAction),
+            key="record_actions",
+            bind="query-params",
+            placeholder="All",
+            width=360,
         )
         st.download_button(
             "CSV",

@@ -12,8 +12,10 @@ from core.workflows.signoff.report import Form
 from core.workflows.signoff.seal_changes import SignOff
 from core.workflows.use import models
 from core.workspace import Workspace
-from pages.ui import routes, test_access, text, widgets
+from pages.ui import routes, state, test_access, text, widgets
 from pages.ui.people import rights
+
+_USE = "intended"  # in the link: an intended use that is not saved yet
 
 FORM_WORDS = {Form.SHORT: "Short: two pages", Form.FULL: "Full: everything"}
 
@@ -35,6 +37,7 @@ def show(workspace: Workspace, standing: SignOff) -> None:
             default=Form.FULL,
             required=True,
             key="form",
+            bind="query-params",
             format_func=FORM_WORDS.__getitem__,
             help="Short: two A4 pages for managers. Full: everything, including mistakes with "
             "their heatmaps, for auditors.",
@@ -56,6 +59,7 @@ def _against(others: dict[str, Model]) -> str | None:
         format_func=lambda key: others[key].name,
         placeholder="no comparison",
         key="against_report",
+        bind="query-params",
         help="Another model trained on the same split. The report shows what is better and "
         "which mistakes are new.",
     )
@@ -107,17 +111,21 @@ def _make_wanted(workspace: Workspace, model: Model) -> None:
 
 def _intended_use(workspace: Workspace, model: Model) -> None:
     kept = sealing.intended_use(workspace, model.id)
-    with st.expander("Intended use" if kept else "Intended use: not described", key="use"):
+    typed, key = state.draft(_USE, model.id), f"use_{model.id}"
+    st.session_state.setdefault(key, typed.get("text", kept)[: sealing.MAX_INTENDED_USE])
+    label = "Intended use" if kept else "Intended use: not described"
+    with st.expander(label, expanded=bool(typed), key="use"):
         written = st.text_area(
             "What the model is intended for",
             kept,
-            key=f"use_{model.id}",
+            key=key,
             max_chars=sealing.MAX_INTENDED_USE,
             height=120,
             placeholder="Part, line, camera and lighting; what happens to accepted and rejected "
             "parts; what it must not be used for.",
             help="Printed at the top of the report. Auditors read it first.",
         )
+        state.keep_draft(_USE, model.id, {"text": written} if written.strip() != kept else {})
         if st.button(
             "Save", key="save_use", **rights.only(Right.SIGN_OFF, disabled=written.strip() == kept)
         ):

@@ -49,6 +49,7 @@ def form(workspace: Workspace, dataset: Dataset, split: Split) -> None:
             default=usual_choice(recipe),
             format_func=lambda name: known[name].title,
             key=f"search_over_{recipe}",
+            bind="query-params",
             help="Each trial trains once with other values. Two or three settings need about ten "
             "trials.",
         )

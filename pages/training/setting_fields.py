@@ -8,7 +8,6 @@ drawn, so that the page can say at its top what is set further down.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from urllib.parse import unquote
 
 import streamlit as st
 
@@ -113,10 +112,7 @@ def keep(wanted: Asked, defaults: Defaults, values: Mapping[str, Value]) -> None
     wanted.settings[wanted.recipe] = own
     link = _written(wanted)
     st.session_state[_WRITTEN] = link or None
-    if link and st.query_params.get(_LINK) != link:
-        st.query_params[_LINK] = link
-    elif not link and _LINK in st.query_params:
-        del st.query_params[_LINK]
+    state.put_words(_LINK, link)
 
 
 def fill(defaults: Defaults, values: Mapping[str, Value]) -> None:
@@ -303,7 +299,7 @@ def _key(defaults: Defaults, name: str) -> str:
 
 def _read(link: str) -> Asked:
     """What a link asks for; what it says wrongly is left at its default and named."""
-    pairs, refused = _pairs(link), []
+    pairs, refused = state.read_values(link), []
     try:
         recipe = Recipe(pairs.pop("recipe", default_recipe().value))
     except ValueError:
@@ -328,22 +324,6 @@ def _read(link: str) -> Asked:
     return result
 
 
-def _pairs(link: str) -> dict[str, str]:
-    """Name -> text, of a link whose texts have their commas written as `%2C`.
-
-    In links of earlier versions they were not: what has no name goes on with the text before.
-    """
-    pairs: dict[str, str] = {}
-    name = ""
-    for part in link.split(","):
-        if "=" in part:
-            name, _, written = part.partition("=")
-            pairs[name] = unquote(written)
-        elif name:
-            pairs[name] += f",{unquote(part)}"
-    return pairs
-
-
 def _written(wanted: Asked) -> str:
     parts: dict[str, Value] = {}
     if wanted.recipe is not default_recipe():
@@ -355,14 +335,4 @@ def _written(wanted: Asked) -> str:
     if wanted.start_model:
         parts["start_model"] = wanted.start_model
     parts |= wanted.own
-    return ",".join(f"{name}={_plain(value)}" for name, value in parts.items())
-
-
-def _plain(value: Value) -> str:
-    if isinstance(value, StrEnum):
-        return value.value
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, str):
-        return value.replace("%", "%25").replace(",", "%2C")
-    return repr(value) if isinstance(value, float) else str(value)
+    return state.written_values(parts)

@@ -314,6 +314,7 @@ def form(workspace: Workspace, dataset: Dataset, split: Split) -> None:
                 max_chars=100,
                 key=f"run_name_{dataset.id}",
                 persist_state="session",
+                bind="query-params",
                 placeholder=default_name(workspace, dataset, configs[0]),
                 help="Name of the run and its model.",
             )

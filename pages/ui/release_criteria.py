@@ -1,5 +1,7 @@
 """Release criteria: whether a model meets them, and the form that sets them."""
 
+import contextlib
+import math
 from collections.abc import Callable
 from typing import Literal
 
@@ -8,6 +10,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from core.domain.keeping.people import Right
 from core.domain.models import ModelStanding
+from core.domain.settings import yes_or_no
 from core.domain.splits import Subset
 from core.errors import TouchstoneError
 from core.evaluation.measures.intervals import CONFIDENCE
@@ -23,9 +26,10 @@ from core.workflows.signoff import release
 from core.workflows.signoff.release import GateReport
 from core.workflows.voided import seals_in_words, valid_seals
 from core.workspace import Workspace
-from pages.ui import errors, text
+from pages.ui import errors, state, text
 from pages.ui.people import rights
 
+LINK = "criteria"  # in the link: what is typed and not set yet
 _TESTED = {ModelStanding.PASSED, ModelStanding.BLOCKED}
 
 
@@ -123,126 +127,141 @@ def criteria(
     key: str = "criteria",
 ) -> None:
     """What models of a dataset must reach: a form, folded away, and the earlier criteria."""
+    now, since = (kept.criteria, kept.set_at) if kept else (ReleaseCriteria(), 0.0)
+    # Why with the time: what was typed over other criteria than those in force is forgotten.
+    owner = f"{dataset_id}@{since!r}"
+    is_begun = bool(state.draft(LINK, owner))
     label = "Edit release criteria" if kept else "Set release criteria"
-    with st.expander(label, expanded, icon=":material/rule:", key=key):
+    with st.expander(label, expanded or is_begun, icon=":material/rule:", key=key):
         sealed = seals_in_words(valid_seals(workspace, dataset_id))
         if sealed:
             st.warning(
                 f"**Other criteria void {text.plain(sealed)}**, which used these.",
                 icon=":material/lock:",
             )
-        now, since = (kept.criteria, kept.set_at) if kept else (ReleaseCriteria(), 0.0)
-        wanted = _form(now, (dataset_id, since), is_main=expanded)
-        if wanted is not None:
-            try:
-                release.set_criteria(workspace, dataset_id, wanted())
-            except TouchstoneError as err:
-                errors.show(err)
-            else:
-                st.rerun()
+        _edit(workspace, dataset_id, now, owner, is_main=expanded)
         if kept is not None:
             _history(kept)
 
 
+# Why a fragment and no form: a form sends nothing before its button, and a reload empties it.
+@st.fragment
+@errors.shown()
+def _edit(
+    workspace: Workspace, dataset_id: str, now: ReleaseCriteria, owner: str, *, is_main: bool
+) -> None:
+    wanted = _form(now, owner, is_main=is_main)
+    if wanted is None:
+        return
+    try:
+        release.set_criteria(workspace, dataset_id, wanted())
+    except TouchstoneError as err:
+        errors.show(err)
+    else:
+        state.keep_draft(LINK, owner, {})
+        st.rerun()
+
+
 def _form(
-    now: ReleaseCriteria, state: tuple[object, ...], *, is_main: bool
+    now: ReleaseCriteria, owner: str, *, is_main: bool
 ) -> Callable[[], ReleaseCriteria] | None:
     """Makes the criteria to set, once the button was pressed; they may be refused."""
-    _load(now, state)
-    with st.form("criteria_form", border=False):
-        st.caption(
-            "An empty field requires nothing. Escapes, automatic share and reviews must be proven. "
-            "Every change is recorded."
-        )
-        cells = st.columns(5, vertical_alignment="bottom")
-        escape = _number(
-            cells[0],
-            "Escape rate at most, %",
-            "criteria_escape",
-            "Largest escape rate. The exact upper bound must not exceed it.",
-            step=0.1,
-        )
-        overkill = _number(
-            cells[1],
-            "False rejects at most, %",
-            "criteria_overkill",
-            "Largest false reject rate (overkill) in the test.",
-            step=0.1,
-        )
-        macro_f1 = _number(
-            cells[2],
-            "Macro F1 at least, %",
-            "criteria_f1",
-            "Smallest macro F1 in the test.",
-            step=0.1,
-        )
-        recall = _number(
-            cells[3],
-            "Recall at least, %",
-            "criteria_recall",
-            "Smallest recall of every class in the test.",
-            step=0.1,
-        )
-        confidence = _number(
-            cells[4],
-            "Confidence, %",
-            "criteria_confidence",
-            "Confidence of the bounds of the criteria that must be proven.",
-            placeholder=f"{_shown(CONFIDENCE):g}",
-        )
-        more = st.columns(4, vertical_alignment="bottom")
-        automatic = _number(
-            more[0],
-            "Automatic share at least, %",
-            "criteria_automatic",
-            "Smallest share of parts decided without a person, in the mix of the test images. The "
-            "exact lower bound must reach it.",
-            step=0.1,
-        )
-        reviews = _number(
-            more[1],
-            "Reviews per shift at most",
-            "criteria_reviews",
-            "Most inspector reviews in a shift. The exact upper bound must not exceed it. Needs "
-            "the parts per shift.",
-        )
-        volume = _number(
-            more[2],
-            "Parts per shift",
-            "criteria_volume",
-            "Parts inspected in one shift, for the limit on reviews.",
-            placeholder="not given",
-        )
-        defect_rate = _number(
-            more[3],
-            "Defect rate of the line, %",
-            "criteria_defect_rate",
-            "Share of defective parts in production, for the limit on reviews. Empty: the mix of "
-            "the test images.",
-            placeholder="as in the test",
-            step=0.1,
-        )
-        new_escapes = st.checkbox(
-            "No new escapes",
-            key="criteria_new",
-            help="No defective part may be accepted that the current model does not accept. Not "
-            "applicable where no model is compared.",
-        )
-        golden = st.checkbox(
-            "Golden samples must pass",
-            key="criteria_golden",
-            help="Images marked as golden samples: good ones must not be rejected, defective ones "
-            "not accepted.",
-        )
-        kind: Literal["primary", "secondary"] = "primary" if is_main else "secondary"
-        if not st.form_submit_button(
-            "Set criteria",
-            icon=":material/gavel:",
-            key="set_criteria",
-            type=kind,
-            **rights.only(Right.SIGN_OFF),
-        ):
-            return None
+    _load(now, owner)
+    st.caption(
+        "An empty field requires nothing. Escapes, automatic share and reviews must be proven. "
+        "Every change is recorded."
+    )
+    cells = st.columns(5, vertical_alignment="bottom")
+    escape = _number(
+        cells[0],
+        "Escape rate at most, %",
+        "criteria_escape",
+        "Largest escape rate. The exact upper bound must not exceed it.",
+        step=0.1,
+    )
+    overkill = _number(
+        cells[1],
+        "False rejects at most, %",
+        "criteria_overkill",
+        "Largest false reject rate (overkill) in the test.",
+        step=0.1,
+    )
+    macro_f1 = _number(
+        cells[2],
+        "Macro F1 at least, %",
+        "criteria_f1",
+        "Smallest macro F1 in the test.",
+        step=0.1,
+    )
+    recall = _number(
+        cells[3],
+        "Recall at least, %",
+        "criteria_recall",
+        "Smallest recall of every class in the test.",
+        step=0.1,
+    )
+    confidence = _number(
+        cells[4],
+        "Confidence, %",
+        "criteria_confidence",
+        "Confidence of the bounds of the criteria that must be proven.",
+        placeholder=f"{_shown(CONFIDENCE):g}",
+    )
+    more = st.columns(4, vertical_alignment="bottom")
+    automatic = _number(
+        more[0],
+        "Automatic share at least, %",
+        "criteria_automatic",
+        "Smallest share of parts decided without a person, in the mix of the test images. The "
+        "exact lower bound must reach it.",
+        step=0.1,
+    )
+    reviews = _number(
+        more[1],
+        "Reviews per shift at most",
+        "criteria_reviews",
+        "Most inspector reviews in a shift. The exact upper bound must not exceed it. Needs "
+        "the parts per shift.",
+    )
+    volume = _number(
+        more[2],
+        "Parts per shift",
+        "criteria_volume",
+        "Parts inspected in one shift, for the limit on reviews.",
+        placeholder="not given",
+    )
+    defect_rate = _number(
+        more[3],
+        "Defect rate of the line, %",
+        "criteria_defect_rate",
+        "Share of defective parts in production, for the limit on reviews. Empty: the mix of "
+        "the test images.",
+        placeholder="as in the test",
+        step=0.1,
+    )
+    new_escapes = st.checkbox(
+        "No new escapes",
+        key="criteria_new",
+        help="No defective part may be accepted that the current model does not accept. Not "
+        "applicable where no model is compared.",
+    )
+    golden = st.checkbox(
+        "Golden samples must pass",
+        key="criteria_golden",
+        help="Images marked as golden samples: good ones must not be rejected, defective ones "
+        "not accepted.",
+    )
+    kind: Literal["primary", "secondary"] = "primary" if is_main else "secondary"
+    pressed = st.button(
+        "Set criteria",
+        icon=":material/gavel:",
+        key="set_criteria",
+        type=kind,
+        **rights.only(Right.SIGN_OFF),
+    )
+    _keep(now, owner)
+    if not pressed:
+        return None
 
     def made() -> ReleaseCriteria:
         return ReleaseCriteria(
@@ -262,10 +281,19 @@ def _form(
     return made
 
 
-def _load(now: ReleaseCriteria, state: tuple[object, ...]) -> None:
+def _load(now: ReleaseCriteria, owner: str) -> None:
     """Show the criteria in force, once for each state of them; what is typed stays."""
     # Why not as the fields' own values: a field that has one cannot be emptied.
-    values = {
+    is_other = st.session_state.get("criteria_state") != owner
+    st.session_state["criteria_state"] = owner
+    for key, value in (_in_force(now) | _typed(owner)).items():
+        if is_other or key not in st.session_state:
+            st.session_state[key] = value
+
+
+def _in_force(now: ReleaseCriteria) -> dict[str, float | bool | None]:
+    """Key of a field -> what it shows of the criteria."""
+    return {
         "criteria_escape": _shown(now.max_escape),
         "criteria_overkill": _shown(now.max_overkill),
         "criteria_f1": _shown(now.min_macro_f1),
@@ -278,11 +306,35 @@ def _load(now: ReleaseCriteria, state: tuple[object, ...]) -> None:
         "criteria_new": now.no_new_escapes,
         "criteria_golden": now.golden_must_pass,
     }
-    is_other = st.session_state.get("criteria_state") != state
-    st.session_state["criteria_state"] = state
-    for key, value in values.items():
-        if is_other or key not in st.session_state:
-            st.session_state[key] = value
+
+
+def _typed(owner: str) -> dict[str, float | bool | None]:
+    """What was typed before a reload; what is impossible in the link is left out."""
+    usual = _in_force(ReleaseCriteria())
+    typed: dict[str, float | bool | None] = {}
+    for name, words in state.draft(LINK, owner).items():
+        key = f"criteria_{name}"
+        with contextlib.suppress(KeyError, ValueError):
+            typed[key] = (
+                yes_or_no(words) if isinstance(usual[key], bool) else _number_or_none(words)
+            )
+    return typed
+
+
+def _number_or_none(words: str) -> float | None:
+    number = float(words) if words else None
+    if number is not None and not math.isfinite(number):
+        raise ValueError(words)
+    return number
+
+
+def _keep(now: ReleaseCriteria, owner: str) -> None:
+    changed = {
+        key.removeprefix("criteria_"): st.session_state[key]
+        for key, value in _in_force(now).items()
+        if st.session_state[key] != value
+    }
+    state.keep_draft(LINK, owner, changed)
 
 
 def _fraction(percent: float | None) -> float | None:

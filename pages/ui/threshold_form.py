@@ -28,6 +28,7 @@ _COMBINED = {
     PartHow.AT_LEAST: "Several must agree",
     PartHow.MEAN: "Their mean confidence decides",
 }
+MOST_OF_PART = 99  # images that must agree
 DEFAULT_LINE = Scenario(0.01, 1000, Costs(500, 5, 1), 0.1, 0.02)
 
 
@@ -83,6 +84,15 @@ def combination(model_id: str, saved: DecisionRule | None) -> PartRule:
     return chosen
 
 
+def put_combination(model_id: str, rule: PartRule) -> None:
+    """Combine the images of a part in another way; call before it is drawn."""
+    key = f"combine_{model_id}"
+    st.session_state[f"{key}_kept"] = rule
+    st.session_state[key] = rule.how
+    if rule.how is PartHow.AT_LEAST:
+        st.session_state[f"{key}_k"] = rule.k
+
+
 def choose_combination(model_id: str, basis: Basis) -> None:
     """How several images of one part become one decision; nothing where each is its own part."""
     if basis.unit is not Unit.PARTS:
@@ -100,7 +110,7 @@ def choose_combination(model_id: str, basis: Basis) -> None:
             "and exports decide the same.",
         )
         if now.how is PartHow.AT_LEAST:
-            st.number_input("Images", 2, 99, now.k, key=f"{key}_k", width=110)
+            st.number_input("Images", 2, MOST_OF_PART, now.k, key=f"{key}_k", width=110)
 
 
 def put(model_id: str, choice: ThresholdChoice) -> None:

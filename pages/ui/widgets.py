@@ -242,6 +242,7 @@ def csv_delimiter(key: str) -> CsvDelimiter:
         "CSV delimiter",
         delimiters,
         key=key,
+        bind="query-params",
         width=160,
         format_func=lambda item: f"{item.value.capitalize()} ( {item.character} )",
         help="Choose Semicolon if your spreadsheet program uses a decimal comma.",

@@ -50,6 +50,7 @@ def page(workspace: Workspace) -> None:
             list(Source),
             required=True,
             key="source",
+            bind="query-params",
             default=Source.FOLDER if st.query_params.get("batch") else Source.UPLOAD,
             label_visibility="collapsed",
             format_func=_SOURCES.__getitem__,

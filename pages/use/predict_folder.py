@@ -38,6 +38,7 @@ def whole_folder(workspace: Workspace, model: Model) -> None:
             placeholder="/data/incoming",
             help="All images below this folder are classified into one table. You can leave this "
             "page in the meantime.",
+            in_link=True,
         )
         with st.container(horizontal=True, vertical_alignment="bottom"):
             part_by = predict_parts.choose("batch", folders=True)

@@ -35,6 +35,7 @@ def choose(key: str, *, folders: bool) -> str | None:
             "Part",
             offered,
             key=f"{key}_part",
+            bind="query-params",
             format_func=_in_words,
             width=300,
             help="Several images of one part give one decision, by the rule that is saved with the "
@@ -45,6 +46,7 @@ def choose(key: str, *, folders: bool) -> str | None:
         pattern = st.text_input(
             "Pattern",
             key=f"{key}_pattern",
+            bind="query-params",
             placeholder=r"(?P<group>part\d+)",
             width=300,
             help="A regular expression, searched in the path. Its group named “group” is the part.",

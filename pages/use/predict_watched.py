@@ -31,10 +31,12 @@ def watched_folder(model: Model) -> None:
                 placeholder="/data/camera",
                 help="For lines that can only write files. Each image is answered once it is "
                 "complete.",
+                in_link=True,
             )
         table = right.text_input(
             "Table of the answers",
             key="watch_table",
+            bind="query-params",
             placeholder="/data/answers.csv",
             help="Gets a row per image: class, confidence, decision, score of unfamiliar images.",
         )
@@ -42,6 +44,7 @@ def watched_folder(model: Model) -> None:
             moves = st.toggle(
                 "Move answered images",
                 key="watch_moves",
+                bind="query-params",
                 help="To a folder called done beside the watched one.",
             )
             delimiter = widgets.csv_delimiter("watch_delimiter")

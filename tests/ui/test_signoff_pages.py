@@ -144,6 +144,58 @@ def test_criteria_of_a_first_model_are_set_on_the_sign_off_page(
     )
 
 
+def test_a_reload_keeps_criteria_that_are_typed_and_setting_them_forgets_the_draft(
+    open_page: OpenPage, made: Made
+) -> None:
+    # A form sent nothing before its button: the browser reloaded, and all that was typed was gone.
+    app = open_page("signoff/signoff.py", made.workspace)
+    app.number_input(key="criteria_escape").set_value(7.0).run()
+    app.checkbox(key="criteria_new").check().run()
+    app.checkbox(key="criteria_golden").uncheck().run()
+    draft = app.query_params["criteria"]
+    app = open_page("signoff/signoff.py", made.workspace, criteria=draft)
+    assert app.number_input(key="criteria_escape").value == 7.0
+    assert app.checkbox(key="criteria_new").value
+    assert not app.checkbox(key="criteria_golden").value
+    assert app.number_input(key="criteria_overkill").value is None
+    app.button(key="set_criteria").click().run()
+    kept = release.criteria_of(made.workspace, "parts")
+    assert kept is not None
+    assert kept.criteria == ReleaseCriteria(
+        max_escape=0.07, no_new_escapes=True, golden_must_pass=False
+    )
+    assert "criteria" not in app.query_params
+    # An emptied field, and the draft over the criteria before: it is as old as they are.
+    app.number_input(key="criteria_escape").set_value(None).run()
+    emptied = app.query_params["criteria"]
+    app = open_page("signoff/signoff.py", made.workspace, criteria=emptied)
+    assert app.number_input(key="criteria_escape").value is None
+    assert app.checkbox(key="criteria_new").value
+    app = open_page("signoff/signoff.py", made.workspace, criteria=draft)
+    assert app.number_input(key="criteria_escape").value == 7.0
+    assert "criteria" not in app.query_params
+
+
+@pytest.mark.parametrize(
+    "draft",
+    [
+        "of=another@0.0,escape=7.0",  # of another dataset
+        "of=parts@0.0,escape=seven,overkill=nan,golden=maybe,colour=red",
+        "escape=7.0",
+        ",=,",
+    ],
+)
+def test_criteria_of_a_broken_link_or_of_another_dataset_are_passed_over(
+    open_page: OpenPage, made: Made, draft: str
+) -> None:
+    app = open_page("signoff/signoff.py", made.workspace, criteria=draft)
+    assert not app.exception
+    assert app.number_input(key="criteria_escape").value is None
+    assert app.number_input(key="criteria_overkill").value is None
+    assert app.checkbox(key="criteria_golden").value
+    assert "criteria" not in app.query_params
+
+
 def test_golden_samples_are_held_by_a_seal_and_it_says_where_there_are_none(
     open_page: OpenPage, made: Made
 ) -> None:

@@ -1,21 +1,25 @@
 """The thresholds on the screen and the line behind them in the link, for a reload and Back."""
 
+import contextlib
 import math
 
 import streamlit as st
 
+from core.domain.parts import ANY_IMAGE, part_rule
+from core.errors import ConfigError
 from core.evaluation.decisions.costs import Costs, Scenario
 from core.evaluation.decisions.outcome import ABOVE_ALL, OperatingPoint
+from core.evaluation.decisions.rule import DecisionRule
 from core.words import exact
 from core.workflows.results.thresholds import ThresholdChoice
 from pages.ui import threshold_form
 from pages.ui.threshold_form import Draft
 
-_NAMES = ("accept", "reject", "classes", "line")
+_NAMES = ("accept", "reject", "classes", "parts", "line")
 Link = dict[str, str]
 
 
-def follow(model_id: str, class_count: int) -> None:
+def follow(model_id: str, saved: DecisionRule | None, class_count: int) -> None:
     """Take over what a link says, unless this session has written it itself.
 
     Why only then: a slider that was moved is newer than the link that its own run has not written
@@ -26,6 +30,7 @@ def follow(model_id: str, class_count: int) -> None:
     known: Link = st.session_state.get(f"link_{model_id}", {})
     st.session_state.linked_model = model_id
     st.session_state.setdefault(f"linked_{model_id}", _draft(model_id))
+    st.session_state[f"parts_{model_id}"] = saved.point.parts if saved else ANY_IMAGE
     if owner != model_id:
         _put(known)
     elif link and link != known:
@@ -46,6 +51,8 @@ def write(model_id: str) -> None:
         link["reject"] = _percent(point.reject_from)
         if point.accept_below != point.reject_from:
             link["accept"] = _percent(point.accept_below)
+    if point.parts != st.session_state.get(f"parts_{model_id}"):
+        link["parts"] = point.parts.text
     if line is not None:
         values = (
             100 * line.defect_rate,
@@ -77,6 +84,10 @@ def _draft(model_id: str) -> Draft:
 
 def _adopt(model_id: str, link: Link, class_count: int) -> None:
     """Values that are no thresholds or no line are left out, as a widget does with its own."""
+    with contextlib.suppress(ConfigError):  # no rule, or none
+        rule = part_rule(link.get("parts", ""))
+        if rule.k <= threshold_form.MOST_OF_PART:
+            threshold_form.put_combination(model_id, rule)
     point = _point(link, class_count)
     if point is not None and point != _draft(model_id).point:
         threshold_form.put(model_id, ThresholdChoice(point, "by hand"))

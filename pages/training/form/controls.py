@@ -91,6 +91,7 @@ def choose_fold(split: Split) -> int | None:
         range(len(folds)),
         key=f"fold_{split.id}",
         persist_state="session",
+        bind="query-params",
         format_func=lambda i: words.get(folds[i], f"Fold {i} of {split.folds} validates"),
         help="One run shows how good one model is. One run per fold shows how much this depends on "
         "the split.",
