@@ -305,15 +305,14 @@ class _Loop:
         is_best: bool,
     ) -> EpochMetrics:
         state, batches = self.state, batch_count(len(self.train.targets), self.config)
+        last_step = max(0, state.steps_done - 1)
         return EpochMetrics(
             epoch=epoch,
             train_loss=train_loss,
             val_loss=val_loss,
             val_accuracy=measured.accuracy,
             val_macro_f1=measured.macro_f1,
-            learning_rate=learning_rate(
-                state.steps_done, batches, self.config, state.total_steps or None
-            ),
+            learning_rate=learning_rate(last_step, batches, self.config, state.total_steps or None),
             duration_s=state.seconds + self._evaluation_s,
             is_best=is_best,
             val_macro_recall=measured.macro_recall,

@@ -201,12 +201,17 @@ def _fitted(
 
 
 def _by_means(points: Features, task: HeadTask, penalty: float, on_step: OnStep) -> _Fitted:
-    """Nearest class mean; every class counts the same, whatever the class weights are."""
+    """Nearest class mean; every class counts the same, but for its own penalty.
+
+    Class weights are left out. A penalty counts as if the class came so many times as often.
+    """
     on_step()
     present = np.unique(task.targets)
     rows = (points[task.targets == label] for label in present)
     means = np.stack([own.mean(axis=0, dtype=np.float64) for own in rows])
     scores = -(means**2).sum(axis=1) / 2 / penalty
+    if task.factors:
+        scores += np.log(task.factors)[present]
     weight = (means - means.mean(axis=0)) / penalty
     return _Fitted(
         *spread_over_classes(weight, scores - scores.mean(), present, task.class_count), present

@@ -15,7 +15,7 @@ Source: Nocedal and Wright 2006, "Numerical Optimization", 2.2, for the scaling.
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -54,6 +54,7 @@ class HeadTask:
         class_weights: how much an image counts, by the size of its class.
         label_smoothing: share of each target that is spread over the classes, in [0, 1).
         seed: of the folds.
+        factors: [C], penalty of each class, by which its images count more; empty: 1.
     """
 
     features: Features
@@ -63,17 +64,15 @@ class HeadTask:
     class_weights: ClassWeights = ClassWeights.NONE
     label_smoothing: float = 0.0
     seed: int = 0
+    factors: tuple[float, ...] = ()
 
     def only(self, rows: NDArray[np.intp]) -> "HeadTask":
         """The same task on some of its images."""
-        return HeadTask(
-            self.features[rows],
-            self.targets[rows],
-            self.groups[rows],
-            self.class_count,
-            self.class_weights,
-            self.label_smoothing,
-            self.seed,
+        return replace(
+            self,
+            features=self.features[rows],
+            targets=self.targets[rows],
+            groups=self.groups[rows],
         )
 
 
@@ -144,6 +143,8 @@ def image_weights(task: HeadTask) -> Floats:
     """How much each image counts [N], by its true class; they sum to 1."""
     counts = np.bincount(task.targets, minlength=task.class_count).astype(float)
     weights: Floats = np.maximum(counts, 1.0)[task.targets] ** -task.class_weights.power
+    if task.factors:
+        weights *= np.array(task.factors)[task.targets]
     shares: Floats = weights / weights.sum()
     return shares
 

@@ -28,7 +28,7 @@ _FORMER_STEPS = {
 }
 _OF_QUICK = {"head"}
 # What runs of earlier versions did not have: listed where it is on.
-_LATER = {"unfamiliar_rate", "head"}
+_LATER = {"unfamiliar_rate", "head", "class_penalties"}
 _OF_STAGED = {"stored_versions"}
 _FINE_TUNING = {item.name for item in settings_of(TrainConfig)} - _OF_QUICK - _OF_STAGED
 _OF_SGD = {"momentum", "nesterov"}

@@ -365,7 +365,7 @@ class TrainConfig(MachineConfig, LearningConfig):
 
         For this it must minimize what a last layer is solved for.
         """
-        is_solved_alike = not (self.class_penalties or self.focal_gamma or self.balanced_sampling)
+        is_solved_alike = not (self.focal_gamma or self.balanced_sampling)
         return self.refit and self.is_held_against_quick and is_solved_alike
 
 

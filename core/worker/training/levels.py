@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from core.data.pixels.cache import RowCache
 from core.domain.configs.choices import Detail, HeadKind
+from core.domain.configs.written import class_factors
 from core.domain.jobs import Phase
 from core.domain.splits import Subset
 from core.domain.training import DetailTrial, PenaltyPoint, chosen_penalty
@@ -338,6 +339,7 @@ def head_task(
         config.class_weights,
         config.label_smoothing,
         config.seed,
+        class_factors(config.class_penalties, data.dataset.class_names),
     )
 
 

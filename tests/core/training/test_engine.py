@@ -118,7 +118,7 @@ def _config(**changed):
     return replace(usual, **changed)
 
 
-def _fit(state, task, config, *, stop_at=None, checkpoints=None):
+def _fit(state, task, config, *, stop_at=None, checkpoints=None, on_step=lambda *_: None):
     steps = itertools.count(1)
     return [
         epoch.metrics
@@ -131,7 +131,7 @@ def _fit(state, task, config, *, stop_at=None, checkpoints=None):
             device=CPU,
             checkpoints=checkpoints or Memory(),
             should_stop=lambda: next(steps) == stop_at,
-            on_step=lambda *_: None,
+            on_step=on_step,
         )
     ]
 
@@ -356,6 +356,19 @@ def test_epochs_between_evaluations_have_no_line_but_the_last_has():
     epoch, weights = kept_weights(state, config)
     assert epoch == 4
     _assert_equal_weights(weights, state.model.state_dict())
+
+
+def test_a_line_tells_the_learning_rate_of_the_last_step_of_its_epoch():
+    config = _config(epochs=3, layer_decay=1.0)  # cosine: that of the step after the last one is 0
+    state, rates = new_state(_linear(), config, CPU), []
+
+    def step(done, total):
+        rates.append(state.optimizer.param_groups[0]["lr"])
+
+    curve = _fit(state, _feature_task, config, on_step=step)
+    per_epoch = len(rates) // 3
+    assert [line.learning_rate for line in curve] == rates[per_epoch - 1 :: per_epoch]
+    assert curve[-1].learning_rate > 0
 
 
 def test_a_time_limit_ends_the_run_with_a_model_and_a_finished_schedule():

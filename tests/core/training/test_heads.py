@@ -47,6 +47,19 @@ def test_class_means_choose_the_nearest_one_as_scikit_learn_does():
     assert centered == pytest.approx(10 * (flat - flat.mean(1, keepdims=True)), abs=1e-3)
 
 
+def test_a_penalty_of_a_class_counts_as_if_it_came_so_many_times_as_often():
+    task = _task(counts=[30, 30, 30], noise=2.0)
+    factors = (1.0, 4.0, 0.5)
+    plain, shifted = (
+        _fit(HeadKind.MEANS, t, 1.0).logits(task.features)
+        for t in (task, replace(task, factors=factors))
+    )
+    shift = shifted - plain
+    assert shift - shift.mean(1, keepdims=True) == pytest.approx(
+        np.tile(np.log(factors) - np.log(factors).mean(), (90, 1)), abs=1e-4
+    )
+
+
 def test_the_slope_of_the_hidden_layer_is_that_of_its_objective():
     task = replace(_task(30, 5), class_weights=ClassWeights.BALANCED, label_smoothing=0.1)
     points = heads._space(HeadKind.MLP, task.features).points

@@ -74,6 +74,19 @@ def test_the_head_equals_logistic_regression_of_scikit_learn(n, weights, penalty
     )
 
 
+def test_penalties_of_classes_are_the_class_weights_of_scikit_learn():
+    task = replace(_task(150, 10, seed=4), factors=(1.0, 4.0, 0.5))
+    assert image_weights(task.only(np.arange(50))).sum() == pytest.approx(1)
+    weight, _ = _standard_weights(_fit(task, 0.02), task)
+    by_class = dict(enumerate(task.factors))
+    total = np.array(task.factors)[task.targets].sum()
+    oracle = LogisticRegression(
+        C=1 / (total * 0.02), class_weight=by_class, tol=1e-10, max_iter=10_000
+    )
+    oracle.fit(_standard(task.features.astype(float)), task.targets)
+    assert weight == pytest.approx(oracle.coef_, abs=1e-5)
+
+
 def test_equal_weights_are_the_usual_regularization():
     task = _task(150, 10, seed=4)
     weight, _ = _standard_weights(_fit(task, 0.02), task)

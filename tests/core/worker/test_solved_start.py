@@ -176,7 +176,7 @@ def test_a_run_that_starts_from_an_own_model_is_never_judged_by_what_that_has_le
     assert told in evaluation.cautions(copy, judged)[0]
 
 
-@pytest.mark.parametrize("setting", [{"refit": False}, {"class_penalties": "stripes: 2"}])
+@pytest.mark.parametrize("setting", [{"refit": False}, {"balanced_sampling": True}])
 def test_a_last_layer_that_is_not_to_be_solved_stays_as_it_was_trained(
     trained, tmp_path, monkeypatch, setting
 ):

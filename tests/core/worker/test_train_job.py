@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from core.data.pixels.preprocess import load_pixels
+from core.domain.configs.acting import acted_on
 from core.domain.configs.choices import Detail, DetailChoice, HeadChoice, HeadKind, Recipe
 from core.domain.configs.train import TrainConfig, recipe_defaults
 from core.domain.datasets import Orientation
@@ -30,7 +31,7 @@ from core.workflows.data import datasets
 from core.workflows.results import judging
 from core.workflows.training import checkpoints, last_layers, runs
 from core.workflows.use import models
-from tests.conftest import IMAGE_PX, QUICK, copy_of
+from tests.conftest import IMAGE_PX, QUICK, copy_of, trained_here
 
 
 def test_the_penalty_path_of_a_run_is_stored_and_a_point_of_it_chosen(trained):
@@ -125,6 +126,20 @@ def _assert_predicts_what_was_stored(copy, model):
         expected = dict(zip(model.class_names, row.tolist(), strict=True))
         assert dict(item.confidences) == pytest.approx(expected, abs=1e-5)
     return predictor, samples
+
+
+def test_a_penalty_of_a_class_acts_in_quick_and_is_told(trained, copy):
+    # It was a setting of staged and full alone, whose runs ended with a model that did not know it.
+    wanted, _ = trained.dataset.class_names
+    config = replace(QUICK, class_penalties=f"{wanted}: 9", penalty=1000.0, refit=False)
+    means = []
+    for asked in (config, replace(config, class_penalties="")):
+        view = trained_here(copy, trained, asked)
+        judged = judging.judged_set(copy, view.models[0], Subset.TEST)
+        means.append(judged.probabilities[:, 0].mean())
+        told = {item.name for item, _ in acted_on(view.run, has_epochs=False)}
+        assert ("class_penalties" in told) is bool(asked.class_penalties)
+    assert means[0] > 0.8 > 0.6 > means[1]
 
 
 def test_a_quick_run_of_an_earlier_version_resumes_with_the_exact_solver(trained, copy):
@@ -239,6 +254,6 @@ def test_a_run_that_brought_nothing_ends_with_the_quick_model_and_says_so(traine
 
 
 def test_a_penalty_of_a_class_that_does_not_exist_is_refused_before_the_start(trained, copy):
-    config = TrainConfig(Recipe.FULL, class_penalties="nobody: 2", device="cpu")
+    config = TrainConfig(Recipe.QUICK, class_penalties="nobody: 2", device="cpu")
     with pytest.raises(ConfigError, match="'nobody'"):
         runs.start_training(copy, trained.dataset.id, config)
