@@ -9,6 +9,8 @@ import platform
 import shutil
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -92,6 +94,7 @@ def dataset_pixels(
     preprocess: PreprocessConfig,
     *,
     report: Report | None = None,
+    lazily: bool = False,
 ) -> tuple[RowCache, dict[int, str]]:
     """Pixels [N, S, S, 3] uint8 of the wanted images; other rows may be empty.
 
@@ -102,6 +105,8 @@ def dataset_pixels(
         wanted: positions to read.
         preprocess: how files become pixels.
         report: called with done, total; by default the job reports the phase of its own.
+        lazily: rows that are there are compared with their checksums when they are used, by
+            `RowCache.intact`: where features are kept, nobody needs the gigabytes of pixels.
 
     Returns:
         The cache, and position -> reason for images that cannot be read.
@@ -110,7 +115,36 @@ def dataset_pixels(
     key = f"{dataset_id}-{_content_key(every)}"
     cache = pixel_cache(session.workspace.pixels, paths, preprocess, key=key)
     report = report or reporter(session, Phase.PREPARING)
-    return cache, fill_pixels(cache, paths, preprocess, on_progress=report, wanted=wanted)
+    before = cache.ready
+    fill = partial(fill_pixels, cache, paths, preprocess)
+    failures = fill(on_progress=report, wanted=wanted, compare=not lazily)
+    if lazily:
+        cache = replace(cache, repair=_Repair(cache, fill, unseen=before))
+    return cache, failures
+
+
+@dataclass
+class _Repair:
+    """Compares rows with their checksums, each one once, and computes damaged ones anew.
+
+    `fill` computes rows, `unseen` [N] are those that nobody has compared. Calling it raises a
+    TrainingError if an image of a damaged row cannot be read any more.
+    """
+
+    cache: RowCache
+    fill: Callable[..., dict[int, str]]
+    unseen: NDArray[np.bool_]
+
+    def __call__(self, positions: NDArray[np.intp]) -> None:
+        rows = positions[self.unseen[positions]]
+        self.unseen[rows] = False
+        if len(self.cache.todo(rows, _no_report)) and (
+            failures := self.fill(on_progress=_no_report, wanted=rows, compare=False)
+        ):
+            raise TrainingError(
+                f"{len(failures):,} images can no longer be read: {next(iter(failures.values()))}",
+                "Start again: images that cannot be read are then left out.",
+            )
 
 
 def pretrained(session: JobSession, network: Network) -> Backbone:
@@ -204,7 +238,7 @@ def dataset_features(
     report(done, len(usable))
     for part in chunks(len(todo), _FEATURE_ROWS):
         positions = todo[part]
-        rows = np.asarray(pixels.rows[positions])
+        rows = np.asarray(pixels.intact(positions), np.uint8)
         bank.rows[positions] = source.features(view.of(rows))
         bank.mark(positions, READY)
         report(done + part.stop, len(usable))
@@ -214,6 +248,10 @@ def dataset_features(
 def reporter(session: JobSession, phase: Phase) -> Report:
     """A function that reports the progress of one phase: done, total."""
     return lambda done, total: session.report(phase, done, total)
+
+
+def _no_report(_done: int, _total: int) -> None:
+    """Of what hardly ever happens."""
 
 
 def _content_key(samples: Sequence[Sample]) -> str:

@@ -50,12 +50,22 @@ _Arrays = tuple[
 
 @dataclass(frozen=True)
 class RowCache:
-    """A memory-mapped array [N, …], the CRC-32 of each row, and the state of its rows."""
+    """A memory-mapped array [N, …], the CRC-32 of each row, and the state of its rows.
+
+    `repair` computes those of some rows anew that the disk has damaged; None: it was done.
+    """
 
     folder: Path
     rows: "np.memmap[tuple[int, ...], np.dtype[np.generic]]"
     checksums: "np.memmap[tuple[int, ...], np.dtype[np.uint32]]"
     state: "np.memmap[tuple[int, ...], np.dtype[np.uint8]]"
+    repair: Callable[[NDArray[np.intp]], None] | None = None
+
+    def intact(self, positions: NDArray[np.intp]) -> NDArray[np.generic]:
+        """These rows, as they were once computed."""
+        if self.repair is not None:
+            self.repair(positions)
+        return np.asarray(self.rows[positions])
 
     @property
     def ready(self) -> NDArray[np.bool_]:
@@ -82,8 +92,13 @@ class RowCache:
             damaged = part[self._computed_checksums(part) != self.checksums[part]]
             if len(damaged):
                 self.mark(damaged, MISSING)
-        todo: NDArray[np.intp] = wanted[self.state[wanted] == MISSING]
-        return todo
+        return self.missing(wanted)
+
+    def missing(self, wanted: NDArray[np.intp] | None) -> NDArray[np.intp]:
+        """Those of the wanted positions that were never computed; None: of all."""
+        wanted = np.arange(len(self.state)) if wanted is None else wanted
+        missing: NDArray[np.intp] = wanted[self.state[wanted] == MISSING]
+        return missing
 
     def mark(self, positions: Sequence[int] | NDArray[np.intp], state: int) -> None:
         """Record that rows are ready or failed, after their content was flushed."""
@@ -136,6 +151,7 @@ def fill_pixels(
     *,
     on_progress: Callable[[int, int], None],
     wanted: NDArray[np.intp] | None = None,
+    compare: bool = True,
 ) -> dict[int, str]:
     """Compute the rows that are missing or damaged in other processes.
 
@@ -145,12 +161,13 @@ def fill_pixels(
         config: how they become pixels.
         on_progress: called with done, total; may raise to stop, nothing is lost.
         wanted: positions that are needed; None: all.
+        compare: look for damaged rows, which reads all that are there.
 
     Returns:
         Position -> reason for images that could not be read; their rows stay unusable.
     """
     total = len(paths) if wanted is None else len(wanted)
-    todo = np.sort(cache.todo(wanted, on_progress))
+    todo = np.sort(cache.todo(wanted, on_progress) if compare else cache.missing(wanted))
     failures: dict[int, str] = {}
     done: list[int] = []
     on_progress(total - len(todo), total)

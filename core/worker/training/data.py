@@ -103,7 +103,9 @@ def load_training_data(session: JobSession) -> TrainingData:
     session.set_device(device_title(device))
     wanted = np.array([i for i, s in enumerate(every) if s.id in label_of], np.intp)
     pixels = training.preprocess.at_detail(_first_detail(train))
-    cache, failures = dataset_pixels(session, dataset.id, every, wanted, pixels)
+    cache, failures = dataset_pixels(
+        session, dataset.id, every, wanted, pixels, lazily=train.recipe is Recipe.QUICK
+    )
     if failures:
         example = every[next(iter(failures))].path
         session.warn(

@@ -115,6 +115,7 @@ def _pixels(
         wanted,
         preprocess,
         report=report,
+        lazily=True,
     )
     return cache if cache.ready[wanted].all() else None
 

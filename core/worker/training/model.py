@@ -190,7 +190,7 @@ def note_agreement(session: JobSession, data: TrainingData, trained: TrainedMode
     parts = [np.empty((0, len(card.class_names)), np.float32)]
     for part in chunks(len(at), _COMPARED_AT_ONCE):
         session.report(Phase.PREPARING_MODEL, part.start, len(at))
-        pixels = np.asarray(data.cache.rows[rows[at[part]]], np.uint8)
+        pixels = np.asarray(data.cache.intact(rows[at[part]]), np.uint8)
         parts.append(predictor.probabilities(pixels))
     predicted, stored = np.concatenate(parts), trained.probabilities[Subset.TEST][at]
     differ = int((predicted.argmax(1) != stored.argmax(1)).sum())
