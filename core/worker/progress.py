@@ -273,6 +273,7 @@ class ProgressMeter:
     _ends_at: float | None = None
     _last: float = 0.0
     times: dict[str, PhaseTime] = field(default_factory=dict)
+    _probed: dict[str, float] = field(default_factory=dict)  # seconds of phases
 
     def __post_init__(self) -> None:
         self._phase_began = self._last = self.began
@@ -289,6 +290,11 @@ class ProgressMeter:
         self._share = max(self._share, min(share or 0.0, _UNFINISHED))
         self._estimate(within, now)
         return Progress(self.floor + (1 - self.floor) * self._share, self._ends_at)
+
+    def probe(self, phase: Phase, seconds: float) -> None:
+        """How long a phase will take, by a few steps of it that were timed before it begins."""
+        self._probed[phase] = seconds
+        self._ends_at = None  # what was said before knew less
 
     def close(self, now: float) -> None:
         """End the phase of the last report."""
@@ -318,7 +324,8 @@ class ProgressMeter:
 
     def _estimate(self, within: float, now: float) -> None:
         evidence = self._weighed + within * self._weight
-        if evidence < WORTH_SHARE * sum(self.plan.values()) or now - self.began < WORTH_S:
+        is_early = evidence < WORTH_SHARE * sum(self.plan.values()) or now - self.began < WORTH_S
+        if is_early and self._phase not in self._probed:
             return
         left = self._seconds_left(within, now)
         if self._ends_at is None:
@@ -339,5 +346,6 @@ class ProgressMeter:
         phases = list(self.plan)
         later = sum(self.plan[p] for p in phases[phases.index(Phase(self._phase)) + 1 :])
         is_measured = within > 0.05 and spent > 1 and self._phase not in _UNEVEN
-        rest = spent * (1 - within) / within if is_measured else (1 - within) * own * slowness
+        whole = self._probed.get(self._phase, own * slowness)
+        rest = spent * (1 - within) / within if is_measured else (1 - within) * whole
         return rest + later * slowness

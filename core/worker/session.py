@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from core.domain.ids import utc_now
-from core.domain.jobs import Job, JobKind, JobStatus
+from core.domain.jobs import Job, JobKind, JobStatus, Phase
 from core.domain.training import EpochDetails, EpochMetrics
 from core.errors import WorkspaceError
 from core.store import jobs, runs
@@ -55,6 +55,10 @@ class JobSession:
     def expect(self, work: Work) -> None:
         """Weigh the phases by how much there is to do; call it as soon as that is known."""
         self._meter.plan = plan_of(self.job.kind, work)
+
+    def expect_seconds(self, phase: Phase, seconds: float) -> None:
+        """How long a phase will take, as a probe has measured it; said from its first report on."""
+        self._meter.probe(phase, seconds)
 
     def times(self) -> dict[str, PhaseTime]:
         """What each phase took until now."""

@@ -306,6 +306,7 @@ def _run_loop(
         should_stop=session.should_stop,
         on_step=lambda done, total: session.progress(Phase.TRAINING, done, total),
         factors=class_factors(config.class_penalties, material.dataset.class_names),
+        on_plan=lambda steps, seconds: _note_plan(session, material, steps, seconds),
         on_setup=lambda setup: _note_setup(session, material, setup),
         warn=session.warn,
         known_precision=measured_precision(session, material),
@@ -315,6 +316,13 @@ def _run_loop(
             epoch.metrics, epoch_details(epoch, targets, sample_ids, material.class_count)
         )
         kept.after_epoch(epoch.metrics.epoch, lambda: _whole(task, state.evaluated_weights()))
+
+
+def _note_plan(session: JobSession, material: TrainingData, steps: int, seconds: float) -> None:
+    """Say before the first step how long the training will take, by a few that had no effect."""
+    note_setup(session, material, {"expected_training_s": round(seconds, 1)})
+    session.expect_seconds(Phase.TRAINING, seconds)
+    session.progress(Phase.TRAINING, 0, steps)
 
 
 def _note_setup(session: JobSession, material: TrainingData, setup: Setup) -> None:

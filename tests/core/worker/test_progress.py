@@ -76,6 +76,17 @@ def test_the_time_left_is_told_late_calm_and_from_what_was_measured():
     assert meter.times[Phase.FEATURES].units == 9  # the first report does not tell when it began
 
 
+def test_what_a_probe_measured_is_told_before_the_first_step():
+    plan = plan_of(JobKind.TRAIN, Work(200, 10, Recipe.FULL))
+    meter = ProgressMeter(plan, began=0.0)
+    meter.at(Phase.FITTING, 1, 1, 1.0)
+    meter.probe(Phase.TRAINING, 600.0)
+    begun = meter.at(Phase.TRAINING, 0, 100, 2.0)
+    assert 602 < begun.ends_at < 630  # with what comes after it
+    halfway = meter.at(Phase.TRAINING, 50, 100, 202.0)  # and the steps themselves know better
+    assert 402 < halfway.ends_at < 430
+
+
 def test_what_lay_in_a_cache_is_no_speed():
     # With cached pixels, the estimate took the machine for a hundred times faster.
     plan = plan_of(JobKind.TRAIN, Work(2000, recipe=Recipe.QUICK))

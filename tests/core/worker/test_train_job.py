@@ -204,6 +204,7 @@ def test_a_staged_run_starts_at_the_solved_head_and_keeps_what_it_was_made_with(
     assert sum(map(sum, details.latest.confusion)) == 8
     assert len(record["weights_sha256"]) == 64
     assert record["versions"]["torch"]
+    assert record["expected_training_s"] > 0  # said before the first step
     how = {name: record[name] for name in ("precision", "compiled", "processes", "deterministic")}
     assert list(how.values()) == ["float32", False, 1, True]
     _assert_a_kept_epoch_makes_a_model_of_its_own(copy, started.run.id, curve, model)
