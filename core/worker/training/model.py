@@ -24,6 +24,7 @@ from core.models.bundle import ModelCard, Tensors, shared_ranges, write_bundle
 from core.models.learned import Contents, content_digest, contents_of, learned_as_tensors
 from core.store import models, predictions
 from core.store.database import connect, transaction
+from core.worker.features import dataset_pixels, reporter
 from core.worker.session import JobSession
 from core.worker.training.data import TrainingData
 from core.worker.training.record import AGREEMENT, note_setup
@@ -169,8 +170,9 @@ def model_card(
 def note_agreement(session: JobSession, data: TrainingData, trained: TrainedModel) -> None:
     """Compare what a GPU computed with the runtime that will predict, on images it has not learned.
 
-    The record keeps the largest difference of a confidence, and how many decisions differ. On a
-    CPU both are the same runtime, and there is nothing to compare.
+    The record of a run keeps the largest difference of a confidence, and how many decisions differ;
+    of a checkpoint, a warning tells the latter. On a CPU both are the same runtime, and there is
+    nothing to compare.
 
     Raises:
         StopRequested: if a stop was requested.
@@ -188,9 +190,19 @@ def note_agreement(session: JobSession, data: TrainingData, trained: TrainedMode
         detector=trained.detector,
     )
     parts = [np.empty((0, len(card.class_names)), np.float32)]
+    # Why not those of the data: the level that was chosen may take larger ones.
+    cache, _ = dataset_pixels(
+        session,
+        data.dataset.id,
+        data.every,
+        rows[at],
+        card.preprocess,
+        report=reporter(session, Phase.PREPARING_MODEL),
+        lazily=True,
+    )
     for part in chunks(len(at), _COMPARED_AT_ONCE):
         session.report(Phase.PREPARING_MODEL, part.start, len(at))
-        pixels = np.asarray(data.cache.intact(rows[at[part]]), np.uint8)
+        pixels = np.asarray(cache.intact(rows[at[part]]), np.uint8)
         parts.append(predictor.probabilities(pixels))
     predicted, stored = np.concatenate(parts), trained.probabilities[Subset.TEST][at]
     differ = int((predicted.argmax(1) != stored.argmax(1)).sum())
@@ -199,7 +211,8 @@ def note_agreement(session: JobSession, data: TrainingData, trained: TrainedMode
         "largest_difference": float(np.abs(predicted - stored).max()),
         "other_decisions": differ,
     }
-    note_setup(session, data, {AGREEMENT: agreement})
+    if trained.checkpoint is None:  # else it is about another model than that of the run
+        note_setup(session, data, {AGREEMENT: agreement})
     if differ:
         session.warn(
             f"{differ} of {len(at)} test images get another class from the processor, which "

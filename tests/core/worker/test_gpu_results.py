@@ -7,10 +7,12 @@ from dataclasses import replace
 
 import pytest
 
-from core.domain.configs.choices import DetailChoice, Recipe
+from core.domain.configs.choices import Detail, DetailChoice, Recipe
 from core.domain.configs.train import recipe_defaults
 from core.domain.datasets import Verdict
 from core.inference.runtime import TorchRuntime
+from core.training.trials import Gain
+from core.worker.training import levels
 from core.workflows.data import edits
 from core.workflows.training import record as run_record
 from tests.conftest import QUICK, copy_of, trained_here
@@ -45,6 +47,16 @@ def test_a_run_tells_how_far_the_results_of_a_gpu_are_from_those_of_use(
     # Features of a GPU are kept apart: a run on the processor repeats bit by bit.
     kept = {folder.name.endswith("-cpu") for folder in copy.features.iterdir()}
     assert kept == ({False} if recipe is Recipe.GOOD_ONLY else {False, True})
+
+
+def test_a_level_of_larger_pixels_is_compared_on_those(trained, tmp_path, gpu, monkeypatch):
+    monkeypatch.setattr(levels, "worth_more", lambda *_: True)
+    monkeypatch.setattr(Gain, "pays", lambda *_, **__: True)  # the last level is chosen: tiles
+    copy = copy_of(trained.workspace, tmp_path / "copy")
+    view = trained_here(copy, trained, replace(QUICK, detail=DetailChoice.AUTO_TILES))
+    record = run_record.run_record(copy, view)
+    assert {trial.detail: trial.is_chosen for trial in record.trials}[Detail.TILES]
+    assert record.computed_on["agreement"]["largest_difference"] < 1e-3
 
 
 def test_decisions_that_differ_between_gpu_and_use_are_warned_of(
