@@ -6,6 +6,7 @@ import pytest
 
 from core.domain.parts import PartHow, part_rule
 from core.domain.splits import Subset
+from core.evaluation.decisions.outcome import OperatingPoint
 from core.workflows.data import splits
 from core.workflows.results import thresholds
 from core.workflows.signoff import sealing
@@ -203,6 +204,13 @@ def test_the_threshold_page_keeps_how_images_of_a_part_are_combined(
     app.selectbox(key="combine_model-new").set_value(PartHow.AT_LEAST).run()
     app.number_input(key="combine_model-new_k").set_value(3).run()
     assert app.query_params["parts"] == "3"
+    app.number_input(key="combine_model-new_k").set_value(4).run()
+    app.query_params["parts"] = "3"  # Back
+    app.run()
+    assert app.number_input(key="combine_model-new_k").value == 3
+    del app.query_params["parts"]  # and once more, to what is saved
+    app.run()
+    assert app.selectbox(key="combine_model-new").value is PartHow.ANY
     app = open_page(Place.OPERATING_POINT, workspace, model="model-new", parts="3")
     assert app.selectbox(key="combine_model-new").value is PartHow.AT_LEAST
     assert app.number_input(key="combine_model-new_k").value == 3
@@ -214,6 +222,20 @@ def test_the_threshold_page_keeps_how_images_of_a_part_are_combined(
         app = open_page(Place.OPERATING_POINT, workspace, model="model-new", parts=broken)
         assert not app.exception
         assert app.number_input(key="combine_model-new_k").value == 3
+
+
+def test_a_reload_keeps_how_a_threshold_was_chosen(
+    open_page: OpenPage, workspace: Workspace
+) -> None:
+    add_model(make_dataset(workspace, groups=True), "new", seed=1)
+    point = OperatingPoint(0.3, 0.3, parts=part_rule("2"))
+    choice = thresholds.ThresholdChoice(point, "escapes at most 1%")
+    thresholds.save_rule(workspace, thresholds.load_basis(workspace, "new"), choice)
+    link = {"model": "model-new", "reject": "30", "line": "1,1000,500,5,1,10,2"}
+    app = open_page(Place.OPERATING_POINT, workspace, **link)
+    assert any("Chosen: escapes at most 1%." in item.value for item in app.markdown)
+    app = open_page(Place.OPERATING_POINT, workspace, **{**link, "reject": "31"})
+    assert any("Chosen: by hand." in item.value for item in app.markdown)
 
 
 def test_drafts_are_read_as_they_were_written() -> None:

@@ -24,7 +24,7 @@ from core.models.bundle import ModelCard, Tensors, shared_ranges, write_bundle
 from core.models.learned import Contents, content_digest, contents_of, learned_as_tensors
 from core.store import models, predictions
 from core.store.database import connect, transaction
-from core.worker.features import dataset_pixels, reporter
+from core.worker.features import dataset_pixels
 from core.worker.session import JobSession
 from core.worker.training.data import TrainingData
 from core.worker.training.record import AGREEMENT, note_setup
@@ -197,7 +197,7 @@ def note_agreement(session: JobSession, data: TrainingData, trained: TrainedMode
         data.every,
         rows[at],
         card.preprocess,
-        report=reporter(session, Phase.PREPARING_MODEL),
+        report=lambda _done, _total: None,
         lazily=True,
     )
     for part in chunks(len(at), _COMPARED_AT_ONCE):

@@ -2,10 +2,11 @@
 
 import contextlib
 import math
+from dataclasses import replace
 
 import streamlit as st
 
-from core.domain.parts import ANY_IMAGE, part_rule
+from core.domain.parts import ANY_IMAGE, PartRule, part_rule
 from core.errors import ConfigError
 from core.evaluation.decisions.costs import Costs, Scenario
 from core.evaluation.decisions.outcome import ABOVE_ALL, OperatingPoint
@@ -84,12 +85,14 @@ def _draft(model_id: str) -> Draft:
 
 def _adopt(model_id: str, link: Link, class_count: int) -> None:
     """Values that are no thresholds or no line are left out, as a widget does with its own."""
-    with contextlib.suppress(ConfigError):  # no rule, or none
-        rule = part_rule(link.get("parts", ""))
+    saved: PartRule = st.session_state[f"parts_{model_id}"]  # which no link names
+    with contextlib.suppress(ConfigError):
+        rule = part_rule(link.get("parts", saved.text))
         if rule.k <= threshold_form.MOST_OF_PART:
             threshold_form.put_combination(model_id, rule)
-    point = _point(link, class_count)
-    if point is not None and point != _draft(model_id).point:
+    # Why without how images of a part are combined: else each reload is a choice by hand.
+    point, now = _point(link, class_count), replace(_draft(model_id).point, parts=ANY_IMAGE)
+    if point is not None and point != now:
         threshold_form.put(model_id, ThresholdChoice(point, "by hand"))
     line = _line(link.get("line", ""))
     if line is not None:
