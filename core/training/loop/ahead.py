@@ -52,7 +52,7 @@ class InputsAhead:
     def _made(self, part: NDArray[np.intp], epoch: int) -> Tensor:
         with nullcontext() if self._stream is None else torch.cuda.stream(self._stream):
             inputs = self.examples.inputs(part, epoch=epoch)
-            return inputs.to(self.device, non_blocking=True)
+            return _copied(inputs, self.device)
 
     @cached_property
     def _stream(self) -> torch.cuda.Stream | None:
@@ -62,8 +62,14 @@ class InputsAhead:
 
 
 def on_device(values: NDArray[np.int64], device: torch.device) -> Tensor:
-    """A copy for which the host never waits for the GPU."""
+    """A copy for which the host never waits for a GPU of CUDA."""
     tensor = torch.from_numpy(values)
     if device.type == "cuda":
         tensor = tensor.pin_memory()
-    return tensor.to(device, non_blocking=True)
+    return _copied(tensor, device)
+
+
+def _copied(tensor: Tensor, device: torch.device) -> Tensor:
+    # Why not on an Apple GPU: its copy may read the memory once it is free and holds other values
+    # (https://github.com/pytorch/pytorch/issues/189690).
+    return tensor.to(device, non_blocking=device.type == "cuda")

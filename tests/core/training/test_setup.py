@@ -11,7 +11,7 @@ from core.domain.configs.choices import Precision, Recipe
 from core.domain.configs.train import TrainConfig
 from core.errors import TrainingError
 from core.training.loop import gradients
-from core.training.loop.ahead import InputsAhead
+from core.training.loop.ahead import InputsAhead, on_device
 from core.training.loop.gradients import _PROBES, StepGradients
 from core.training.loop.losses import image_loss
 from core.training.loop.ranks import ALONE
@@ -135,6 +135,21 @@ def test_inputs_that_are_prepared_ahead_change_nothing_and_are_used(monkeypatch,
     begun = len(used) - sum(used)
     assert begun <= 2 + _PROBES + (0 if room == 1000 else 4)
     assert len(made) <= len(used) + 2  # hardly anything is made for nothing
+
+
+def test_an_apple_gpu_is_waited_for_as_it_reads_memory_that_is_free_again(monkeypatch):
+    # Its copies else read what lies there later, and training learns labels that nobody gave.
+    asked = []
+
+    def to(tensor, device, *, non_blocking=False):
+        asked.append((device.type, non_blocking))
+        return tensor
+
+    monkeypatch.setattr(torch.Tensor, "to", to)
+    apple, train = torch.device("mps"), _feature_task()
+    on_device(train.targets, apple)
+    InputsAhead(train, apple).take(np.arange(2), epoch=0)
+    assert asked == [("mps", False)] * 2
 
 
 def test_what_a_pass_keeps_is_counted_without_the_weights():
