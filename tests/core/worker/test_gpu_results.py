@@ -10,12 +10,15 @@ import pytest
 from core.domain.configs.choices import Detail, DetailChoice, Recipe
 from core.domain.configs.train import recipe_defaults
 from core.domain.datasets import Verdict
+from core.domain.jobs import JobKind
 from core.inference.runtime import TorchRuntime
 from core.training.trials import Gain
+from core.worker.launcher import lane_lock
 from core.worker.training import levels
 from core.workflows.data import edits
+from core.workflows.training import checkpoints
 from core.workflows.training import record as run_record
-from tests.conftest import QUICK, copy_of, trained_here
+from tests.conftest import QUICK, copy_of, run_here, trained_here
 
 
 @pytest.fixture
@@ -67,6 +70,28 @@ def test_decisions_that_differ_between_gpu_and_use_are_warned_of(
     view = trained_here(copy_of(trained.workspace, tmp_path / "copy"), trained, QUICK)
     (warning,) = view.job.warnings
     assert "of 8 test images get another class from the processor, which predicts" in warning
+
+
+def test_a_model_of_a_checkpoint_leaves_what_its_run_says_of_itself(
+    trained, tmp_path, gpu, monkeypatch
+):
+    copy = copy_of(trained.workspace, tmp_path / "copy")
+    config = replace(
+        recipe_defaults(Recipe.FULL, QUICK.network),
+        detail=DetailChoice.WHOLE,
+        epochs=1,
+        checkpoint_ends=True,
+        refit=False,
+    )
+    view = trained_here(copy, trained, config)
+    before = run_record.run_record(copy, view).computed_on["agreement"]
+    right = TorchRuntime.features
+    monkeypatch.setattr(TorchRuntime, "features", lambda self, pixels: -right(self, pixels))
+    with lane_lock(copy, JobKind.TRAIN.lane).acquire():
+        checkpoints.make_model(copy, view.run.id, "last")
+        view = run_here(copy, view)
+    assert any("get another class from the processor" in text for text in view.job.warnings)
+    assert run_record.run_record(copy, view).computed_on["agreement"] == before
 
 
 def test_a_run_on_the_processor_has_nothing_to_compare(trained):
