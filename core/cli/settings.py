@@ -180,7 +180,7 @@ def _former_switch(name: str) -> inspect.Parameter:
 
 
 def _usual(section: str, item: Setting) -> str | bool:
-    """The default in words; False where it depends on dataset and machine."""
+    """The default in words; False where there is none, or it depends on dataset and machine."""
     if section == "preprocess" or item.name == "recipe":
         return False
     if item.name in ORIENTATION_SETTINGS:
@@ -192,6 +192,8 @@ def _usual(section: str, item: Setting) -> str | bool:
         for recipe in Recipe
         if item.name in recipe_settings(recipe)
     }
+    if not any(by_recipe.values()):  # texts that are empty
+        return False
     if len(by_recipe) == len(Recipe) and len(set(by_recipe.values())) == 1:
         return by_recipe[Recipe.QUICK]
     return ", ".join(f"{recipe} {words}" for recipe, words in by_recipe.items())

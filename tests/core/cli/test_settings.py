@@ -48,6 +48,7 @@ def test_the_help_names_ranges_and_what_the_recipes_use():
     assert "staged 30, full 12" in shown
     assert "balance-classes" not in shown
     assert "--no-flip-vertical" in shown
+    assert "(staged , full )" not in shown  # the default of a text that is empty
 
 
 def test_an_option_wins_over_set_and_set_over_the_file(tmp_path):
