@@ -175,8 +175,8 @@ def test_the_comparison_shows_the_new_escapes(app: App, page: Page, made: Worksp
     expect(page.locator(".ts-images .tile")).to_have_count(min(24, rejected))
     # Segments are lower than boxes, and at the bottom of a row so was their label.
     tops = [
-        page.locator(f".st-key-{key} [data-testid=stWidgetLabel]").bounding_box()
-        for key in ("against", "compare_subset", "confidence")
+        page.locator(".stMain [data-testid=stWidgetLabel]", has_text=label).bounding_box()
+        for label in ("Compared with", "Subset", "Confidence level")
     ]
     assert len({round(top["y"]) for top in tops if top}) == 1
     # "Press Enter to apply" lay on the number while it was typed.
