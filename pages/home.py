@@ -11,6 +11,7 @@ from pages.ui import state, text
 SEARCH_FROM = 9  # datasets: fewer are seen at a glance
 PAGE = 12
 CARD_PX = 400
+COLUMNS = 3
 
 
 def head(entries: list[BoardEntry]) -> list[BoardEntry]:
@@ -42,9 +43,12 @@ def datasets(entries: list[BoardEntry]) -> None:
     if pages > 1:
         page = st.pagination(pages, key="cards_page")
     shown = entries[(page - 1) * PAGE : page * PAGE]
-    with place, st.grid(3, min_column_width=CARD_PX, key="board", gap="small"):
+    # Why no third column for two: on a wide screen half of the page would stay empty.
+    columns = min(len(shown), COLUMNS)
+    with place, st.grid(columns, min_column_width=CARD_PX, key="board", gap="small"):
         for entry in shown:
-            cards.card(entry, is_first=entry is entries[0])
+            is_wide = columns < COLUMNS
+            cards.card(entry, is_first=entry is entries[0], is_wide=is_wide)
 
 
 def page() -> None:

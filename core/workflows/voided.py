@@ -1,4 +1,4 @@
-"""Sealed tests that a change makes void: whose they are, for a word before it or right after."""
+"""Sealed tests that a change makes void, or valid again: whose, for a word before it or after."""
 
 from collections.abc import Sequence
 
@@ -29,6 +29,14 @@ def voided_since(
     return tuple(model for model in before if model.id not in valid)
 
 
+def restored_since(
+    workspace: Workspace, dataset_id: str, before: Sequence[ModelFacts]
+) -> tuple[ModelFacts, ...]:
+    """Models whose seal is valid now and was not `before`, which are those that had a valid one."""
+    were = {model.id for model in before}
+    return tuple(model for model in valid_seals(workspace, dataset_id) if model.id not in were)
+
+
 def seals_in_words(models: Sequence[ModelFacts]) -> str:
     """Such as `the sign-off of 'a' and the sealed test of 'b'`; empty for none."""
     passed = [m for m in models if standing_of(m) is ModelStanding.PASSED]
@@ -45,6 +53,11 @@ def seals_in_words(models: Sequence[ModelFacts]) -> str:
 def voided_in_words(models: Sequence[ModelFacts]) -> str:
     """What an edit that can be undone did to these models; empty for none."""
     return f"This voids {seals_in_words(models)}; Undo restores it." if models else ""
+
+
+def restored_in_words(models: Sequence[ModelFacts]) -> str:
+    """What an undo gave back to these models; empty for none."""
+    return f"This restores {seals_in_words(models)}." if models else ""
 
 
 def _named(models: Sequence[ModelFacts]) -> str:

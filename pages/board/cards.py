@@ -27,13 +27,13 @@ def _best(_workspace: Workspace, root: str, _entry: BoardEntry, key: str) -> Bes
     return board.best_model(_workspace, _entry.dataset, _entry.models)
 
 
-def card(entry: BoardEntry, *, is_first: bool) -> None:
-    """`is_first`: its next step is the main button of the page."""
+def card(entry: BoardEntry, *, is_first: bool, is_wide: bool = False) -> None:
+    """`is_first`: its next step is the main button of the page; `is_wide`: it has larger images."""
     workspace, dataset = state.workspace(), entry.dataset
     root = str(workspace.root)
     facts = _facts(workspace, root, dataset, f"{dataset.id} {dataset.version} {dataset.name}")
     with st.container(border=True, key=f"card_{dataset.id}", gap="small", height="stretch"):
-        mosaic(facts)
+        mosaic(facts, is_wide=is_wide)
         with st.container(gap=None):
             st.header(text.plain(dataset.name), anchor=False)
             st.caption(_facts_in_words(entry, facts))
@@ -47,7 +47,7 @@ def card(entry: BoardEntry, *, is_first: bool) -> None:
         _next_step(entry, is_first=is_first)
 
 
-def mosaic(facts: CardFacts) -> None:
+def mosaic(facts: CardFacts, *, is_wide: bool) -> None:
     """Images of the classes side by side, fetched by the browser as they come into view."""
     figures = []
     for name, own in groupby(facts.mosaic, key=lambda image: image.class_name):
@@ -58,7 +58,8 @@ def mosaic(facts: CardFacts) -> None:
             f'<figure style="flex: {len(images)}" title="{caption}">{pictures}'
             f"<figcaption>{caption}</figcaption></figure>"
         )
-    st.html(f'<div class="mosaic">{"".join(figures)}</div>')
+    wide = f' wide" style="--images: {len(facts.mosaic)}' if is_wide else ""
+    st.html(f'<div class="mosaic{wide}">{"".join(figures)}</div>')
 
 
 def _picture(image: MosaicImage) -> str:
@@ -78,7 +79,7 @@ def _facts_in_words(entry: BoardEntry, facts: CardFacts) -> str:
         some = facts.images_of_parts < dataset.sample_count
         of = f"{text.count(facts.images_of_parts, 'image')} of " if some else ""
         counts.append(of + text.count(facts.parts, "part"))
-    return " · ".join([*counts, text.when(entry.active_at)])
+    return " · ".join([*counts, f"last activity {text.when(entry.active_at)}"])
 
 
 def _unreachable(dataset: Dataset) -> None:

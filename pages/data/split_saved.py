@@ -295,7 +295,7 @@ def _strips(workspace: Workspace, dataset: Dataset, split: Split, counts: SideCo
                 )
                 key = (str(workspace.root), split.id, dataset.version, side.name)
                 samples = _first_images(key, workspace, split, side)
-                _tiles(dataset, samples, f"strip_{side.name}", side_px=64)
+                _tiles(dataset, samples, f"strip_{side.name}", side_px=84)
 
 
 def _tiles(dataset: Dataset, samples: Iterable[Sample], key: str, *, side_px: int) -> None:

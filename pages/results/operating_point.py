@@ -3,6 +3,7 @@
 from typing import assert_never
 
 import numpy as np
+import plotly.graph_objects as go
 import streamlit as st
 from numpy.typing import NDArray
 
@@ -40,6 +41,7 @@ from pages.ui import (
 )
 from pages.ui.components import chart, clickable_matrix, clicked_cell
 from pages.ui.figures import outcome_matrices, threshold_charts
+from pages.ui.figures.saving import of_model
 from pages.ui.people import rights
 from pages.ui.places import Place, to_verdicts
 
@@ -191,7 +193,11 @@ def _side(basis: Basis, outcome: Outcome, name: str) -> None:
     is_here = behind is not None and behind[0] == name and behind[2] in zones
     cell = (behind[1], zones.index(behind[2])) if behind and is_here else None
     clickable_matrix(
-        outcome_matrices.ok_nok_matrix(outcome, cell=cell, has_reviews=has_reviews),
+        of_model(
+            outcome_matrices.ok_nok_matrix(outcome, cell=cell, has_reviews=has_reviews),
+            basis.judged.model.name,
+            name,
+        ),
         key,
         cell=cell,
         description=f"{name}: {outcome_matrices.described(zones)}",
@@ -248,7 +254,7 @@ def _chart(workspace: Workspace, basis: Basis, here: Outcome, confidence: float)
     )
     if shown == SCORES:
         chart(
-            threshold_charts.scores(basis.scores, point).update_layout(height=_CHART_PX),
+            _of(basis, threshold_charts.scores(basis.scores, point)),
             "scores",
             description=f"Number of good and defective {basis.unit.word} by NOK confidence, with "
             "the thresholds as lines.",
@@ -264,10 +270,16 @@ def _chart(workspace: Workspace, basis: Basis, here: Outcome, confidence: float)
         return
     curve = judged_images.curve(workspace, basis, confidence)
     chart(
-        threshold_charts.trade_off(curve, here).update_layout(height=_CHART_PX),
+        _of(basis, threshold_charts.trade_off(curve, here)),
         "trade_off",
         description="Escapes against false rejects over all thresholds, and what they are at most.",
     )
+
+
+def _of(basis: Basis, figure: go.Figure) -> go.Figure:
+    """The chart beside the form, its saved files named after model and subset."""
+    judged = basis.judged
+    return of_model(figure.update_layout(height=_CHART_PX), judged.model.name, judged.subset)
 
 
 def _behind(workspace: Workspace, basis: Basis, on_test: OnTest) -> None:

@@ -257,7 +257,8 @@ def _field(setting: Setting, key: str) -> None:
             format_func=_spaced,
         )
     elif issubclass(setting.kind, str):
-        st.text_input(setting.title, value, key=key, help=setting.help)
+        placeholder = "1 for each class" if setting.name == "class_penalties" else None
+        st.text_input(setting.title, value, key=key, help=setting.help, placeholder=placeholder)
     elif issubclass(setting.kind, int):
         first, last = int(setting.low or 0), int(setting.high or 0)
         st.number_input(setting.title, first, last, int(value), 1, key=key, help=setting.help)

@@ -173,6 +173,18 @@ def test_the_comparison_shows_the_new_escapes(app: App, page: Page, made: Worksp
     settled(page)
     page.get_by_text(f"Fixed false rejects ({rejected})").click()
     expect(page.locator(".ts-images .tile")).to_have_count(min(24, rejected))
+    # Segments are lower than boxes, and at the bottom of a row so was their label.
+    tops = [
+        page.locator(".stMain [data-testid=stWidgetLabel]", has_text=label).bounding_box()
+        for label in ("Compared with", "Subset", "Confidence level")
+    ]
+    assert len({round(top["y"]) for top in tops if top}) == 1
+    # "Press Enter to apply" lay on the number while it was typed.
+    page.locator(".st-key-criteria summary").click()
+    page.locator(".st-key-criteria_f1 input").press_sequentially("95.25")
+    hint = page.locator(".st-key-criteria_f1 [data-testid=InputInstructions]")
+    expect(hint).to_be_attached()
+    expect(hint).to_be_hidden()
 
 
 def test_the_help_of_a_setting_leaves_its_own_field_free(

@@ -93,6 +93,19 @@ def test_pairs_are_compared_answered_and_undone_by_keyboard(
     page.keyboard.press("Enter")
     expect(large.get_by_text("pair 1 of 5")).to_be_visible()
 
+    # On to one of its images: each dialog had an entry in the history, and one was a dead step.
+    steps = page.evaluate("history.length")
+    large.locator("figcaption button").first.click()
+    expect(page.locator("dialog.viewer")).to_be_visible()
+    expect(large).to_be_hidden()
+    assert page.evaluate("history.length") == steps
+    page.go_back()
+    expect(page.locator("dialog.viewer")).to_be_hidden()
+    assert page.evaluate("history.state?.isHandedOver") is None
+    page.locator(".card").first.focus()
+    page.keyboard.press("Enter")
+    expect(large.get_by_text("pair 1 of 5")).to_be_visible()
+
     # Both images move and zoom together; the space bar shows one, then the other.
     page.mouse.move(*middle(page, "dialog.zoom .view >> nth=0"))
     page.mouse.wheel(0, -400)

@@ -1,6 +1,8 @@
 """Operating point and comparison, without a browser."""
 
+import json
 import time
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,7 +24,7 @@ from core.workflows.results.safer_threshold import safer
 from core.workflows.results.thresholds import ThresholdChoice
 from core.workflows.signoff import release
 from core.workspace import Workspace
-from pages.ui import threshold_form
+from pages.ui import components, threshold_form
 from tests.made import Made, add_model, make_dataset
 from tests.ui.conftest import OpenPage, show_test_results
 
@@ -102,6 +104,42 @@ def test_the_threshold_moves_validation_and_the_saved_rule_is_judged_on_test(
     assert saved is not None
     assert (saved.point, saved.chosen_by) == (single_threshold(0.05), "by hand")
     assert app.button(key="save_rule").disabled
+
+
+@pytest.mark.parametrize(
+    ("link", "titles"),
+    [
+        ({}, {"Decisions for good and defective parts", "Escapes against false rejects"}),
+        (
+            {"chart": "Confidences"},
+            {
+                "Decisions for good and defective parts",
+                "Good and defective parts by NOK confidence",
+            },
+        ),
+        ({"tab": "PPM and money"}, {"Cost by threshold"}),
+    ],
+)
+def test_saved_charts_are_named_after_model_and_subset(
+    open_page: OpenPage,
+    made: Made,
+    monkeypatch: pytest.MonkeyPatch,
+    link: dict[str, str],
+    titles: set[str],
+) -> None:
+    # Files of two models had one name, "touchstone-cost-by-threshold.csv".
+    drawn: list[dict[str, str]] = []
+    draw = components._chart
+
+    def kept(**given: Any) -> object:
+        drawn.append(json.loads(given["data"]["figure"])["layout"]["meta"])
+        return draw(**given)
+
+    monkeypatch.setattr(components, "_chart", kept)
+    app = open_page("results/operating_point.py", made.workspace, model="model-new", **link)
+    assert not app.exception
+    assert {meta["title"] for meta in drawn} == titles
+    assert {meta["of"] for meta in drawn} == {"new validation"}
 
 
 def test_a_threshold_that_another_tab_saved_is_not_replaced_without_asking(

@@ -58,6 +58,9 @@ def test_a_card_tells_the_stages_the_next_step_and_the_best_model(
     assert shown["Check"].startswith("Open. Duplicates")
     assert shown["Sign off"].startswith("Next. Nothing says yet")
     assert any("macro F1" in label and "on validation" in label for label in shown)
+    # Nothing said what the date was, and on a wide screen the only card left half of it empty.
+    assert any("· last activity " in item.value for item in app.caption)
+    assert '<div class="mosaic wide" style="--images:' in pictures(app)
     button = app.button(key=f"next_{trained.dataset.id}")
     assert button.label == "Set release criteria"
     for name in trained.dataset.class_names:
@@ -104,6 +107,7 @@ def test_many_datasets_can_be_searched_and_an_unreachable_folder_is_said(
         db.conn.commit()
     app = open_page("home.py", workspace)
     assert len(app.header) == 9
+    assert "wide" not in pictures(app)
     assert any("cannot be reached" in label for label in links(app))
     app.text_input(key="find").set_value("no such").run()
     assert not app.header

@@ -13,7 +13,13 @@ from core.errors import ConfigError, TouchstoneError
 from core.store import datasets
 from core.store.database import connect
 from core.workflows.data import edits
-from core.workflows.voided import valid_seals, voided_in_words, voided_since
+from core.workflows.voided import (
+    restored_in_words,
+    restored_since,
+    valid_seals,
+    voided_in_words,
+    voided_since,
+)
 from core.workspace import Workspace
 
 
@@ -71,6 +77,8 @@ def quick_edits(workspace: Workspace, dataset_id: str, presses: Sequence[QuickEd
     voided = voided_since(workspace, dataset_id, sealed)
     if voided:
         messages.append(voided_in_words(voided))
+    elif restored := restored_since(workspace, dataset_id, sealed):
+        messages.append(restored_in_words(restored))
     return QuickAnswer(tuple(messages), failed, version, bool(voided))
 
 

@@ -13,7 +13,13 @@ from core.domain.findings import FindingKind, Fix
 from core.domain.parts import PartAnswer
 from core.errors import TouchstoneError
 from core.workflows.data import fixes, quality
-from core.workflows.voided import valid_seals, voided_in_words, voided_since
+from core.workflows.voided import (
+    restored_in_words,
+    restored_since,
+    valid_seals,
+    voided_in_words,
+    voided_since,
+)
 from core.workspace import Workspace
 
 MESSAGE_S = 60.0  # for so long a message is still news
@@ -191,6 +197,8 @@ def _undo(workspace: Workspace, dataset_id: str, kept: Diary) -> None:
     if not kept.applied:
         kept.say("Nothing to undo here. The History page undoes older changes.")
         return
+    sealed = valid_seals(workspace, dataset_id)
     fixes.undo(workspace, dataset_id, kept.applied[-1])
     words = kept.applied.pop().words
-    kept.say(f"Undone: {words[:1].lower()}{words[1:]}.")
+    restored = restored_in_words(restored_since(workspace, dataset_id, sealed))
+    kept.say(f"Undone: {words[:1].lower()}{words[1:]}. {restored}".strip())

@@ -15,6 +15,7 @@ from core.workflows.results.thresholds import Basis, OnTest, ThresholdGoal
 from pages.ui import errors, text, threshold_form
 from pages.ui.components import chart
 from pages.ui.figures import threshold_charts
+from pages.ui.figures.saving import of_model
 
 
 def show(basis: Basis, on_test: OnTest, confidence: float) -> None:
@@ -212,7 +213,11 @@ def _best(basis: Basis, scenario: Scenario, confidence: float) -> None:
     left, right = st.columns([3, 2], gap="large", vertical_alignment="center")
     with left:
         chart(
-            threshold_charts.cost_curve(single, choice.point),
+            of_model(
+                threshold_charts.cost_curve(single, choice.point),
+                basis.judged.model.name,
+                basis.judged.subset,
+            ),
             "cost_curve",
             description="Cost per 1,000 parts of every single threshold.",
         )

@@ -422,10 +422,10 @@ function create(root) {
     isEntered = true
   }
 
-  // For the image dialog, which comes next and has an entry of its own.
+  // For the image dialog, which comes next and takes this entry over: one step back closes it.
   function keepHistory() {
     isEntered = false
-    history.replaceState({ ...history.state, touchstonePair: false }, '')
+    history.replaceState({ ...history.state, touchstonePair: false, isHandedOver: true }, '')
   }
 
   function leaveHistory() {

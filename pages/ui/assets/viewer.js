@@ -180,9 +180,16 @@ function createViewer(mounted) {
 
   addEventListener('touchstone-open', ({ detail }) => {
     const isNew = !dialog.open
-    if (isNew) history.pushState({ ...history.state, touchstoneImage: true }, '', linked(detail.key))
+    if (isNew) enterHistory(linked(detail.key))
     start(detail.viewing, detail.key, detail.opener)
   })
+
+  // The pair dialog (findings.js) has entered the history already, and hands its entry over.
+  function enterHistory(address) {
+    const { isHandedOver, ...state } = history.state ?? {}
+    const enter = isHandedOver ? 'replaceState' : 'pushState'
+    history[enter]({ ...state, touchstoneImage: true }, '', address)
+  }
 
   function start(wanted, first, from) {
     viewing = wanted

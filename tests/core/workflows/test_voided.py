@@ -45,8 +45,13 @@ def test_one_key_that_voids_a_sign_off_says_so_and_undo_restores_it(made):
     )
     again = _press(made, QuickAction.EXCLUDE, good[1])
     assert (again.voided, len(again.messages)) == (False, 1)  # they were void already
-    for _ in range(2):
-        assert not _press(made, QuickAction.UNDO).voided
+    # Undoing the second of two edits restores nothing yet; what restores it was not said.
+    assert len(_press(made, QuickAction.UNDO).messages) == 1
+    restored = _press(made, QuickAction.UNDO)
+    assert not restored.voided
+    assert restored.messages[-1] == (
+        "This restores the sign-off of 'a' and the sealed test of 'b'."
+    )
     assert stages.standings(made.workspace)["model-a"] is ModelStanding.PASSED
     train = _press(made, QuickAction.EXCLUDE, made.ids[Subset.TRAIN][0])
     assert (train.voided, len(train.messages)) == (False, 1)
@@ -61,6 +66,9 @@ def test_a_fix_on_quality_says_whose_sign_off_it_voids(made):
         "Undo restores it."
     )
     carry_out(made.workspace, "ds-1", [Request("2", Do.UNDO)], kept)
+    assert kept.text == (
+        "Undone: excluded 1 image. This restores the sign-off of 'a' and the sealed test of 'b'."
+    )
     assert len(voided.valid_seals(made.workspace, "ds-1")) == 2
 
 
