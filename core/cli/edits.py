@@ -29,7 +29,7 @@ from core.domain.stages.facts import ModelFacts
 from core.errors import ConfigError
 from core.files import CsvDelimiter
 from core.words import count
-from core.workflows import files
+from core.workflows import files, voided
 from core.workflows.data import (
     datasets,
     edits,
@@ -39,7 +39,6 @@ from core.workflows.data import (
     quick_edits,
     versions,
 )
-from core.workflows.voided import seals_in_words, valid_seals, voided_since
 
 app = typer.Typer()
 _MOST_GROUPS = 20
@@ -84,7 +83,11 @@ def undo(
 ) -> None:
     """Undo the newest edit that still holds."""
     with session(workspace, as_json) as opened:
-        _answer(opened, edits.undo(opened.workspace, dataset))
+        edited = datasets.find_dataset(opened.workspace, dataset)
+        sealed = voided.valid_seals(opened.workspace, edited.id)
+        version = edits.undo(opened.workspace, edited.id)
+        restored = voided.restored_since(opened.workspace, edited.id, sealed)
+        _answer(opened, version, restores=restored)
 
 
 @app.command()
@@ -100,9 +103,9 @@ def relabel(
         wanted = dict(quick_edits.read_move(move, edited.class_names) for move in moves)
         ids = datasets.ids_of_names(opened.workspace, edited.id, wanted)
         labels = {ids[name]: edits.class_index(edited, label) for name, label in wanted.items()}
-        sealed = valid_seals(opened.workspace, edited.id)
+        sealed = voided.valid_seals(opened.workspace, edited.id)
         version = edits.relabel(opened.workspace, edited.id, labels)
-        _answer(opened, version, voided_since(opened.workspace, edited.id, sealed))
+        _answer(opened, version, voids=voided.voided_since(opened.workspace, edited.id, sealed))
 
 
 @app.command()
@@ -116,9 +119,9 @@ def exclude(
     with session(workspace, as_json) as opened:
         edited = datasets.find_dataset(opened.workspace, dataset)
         ids = datasets.ids_of_names(opened.workspace, edited.id, paths)
-        sealed = valid_seals(opened.workspace, edited.id)
+        sealed = voided.valid_seals(opened.workspace, edited.id)
         version = edits.exclude(opened.workspace, edited.id, ids.values())
-        _answer(opened, version, voided_since(opened.workspace, edited.id, sealed))
+        _answer(opened, version, voids=voided.voided_since(opened.workspace, edited.id, sealed))
 
 
 @app.command(name="restore")
@@ -380,18 +383,18 @@ def _answer_parts(opened: Session, dataset: Dataset) -> None:
     opened.answer(parts_as_json(opened.workspace, dataset.id), show)
 
 
-def _answer(
-    opened: Session, version: DatasetVersion, voided: Sequence[ModelFacts] | None = None
-) -> None:
-    """Tell the new version, and the models whose sealed test it voids; None: not asked."""
-    more = {} if voided is None else {"voids": [model.name for model in voided]}
+def _answer(opened: Session, version: DatasetVersion, **seals: Sequence[ModelFacts]) -> None:
+    """Tell the new version, and whose seal it `voids` or `restores`, where that was asked."""
 
     def show() -> None:
         say(f"Version {version.number}: {version.summary}")
-        if voided:
-            say(f"This voids {seals_in_words(voided)}; touchstone undo restores it.")
+        if voids := seals.get("voids"):
+            say(f"This voids {voided.seals_in_words(voids)}; touchstone undo restores it.")
+        if restores := seals.get("restores"):
+            say(voided.restored_in_words(restores))
 
-    opened.answer({**version_as_json(version), **more}, show)
+    names = {key: [model.name for model in models] for key, models in seals.items()}
+    opened.answer({**version_as_json(version), **names}, show)
 
 
 def _answer_classes(opened: Session, dataset: Dataset) -> None:

@@ -55,6 +55,14 @@ def voided_in_words(models: Sequence[ModelFacts]) -> str:
     return f"This voids {seals_in_words(models)}; Undo restores it." if models else ""
 
 
+def change_in_words(workspace: Workspace, dataset_id: str, before: Sequence[ModelFacts]) -> str:
+    """What has happened since to the seals that were valid `before`; empty for nothing."""
+    voided = voided_since(workspace, dataset_id, before)
+    return voided_in_words(voided) or restored_in_words(
+        restored_since(workspace, dataset_id, before)
+    )
+
+
 def restored_in_words(models: Sequence[ModelFacts]) -> str:
     """What an undo gave back to these models; empty for none."""
     return f"This restores {seals_in_words(models)}." if models else ""

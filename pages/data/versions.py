@@ -88,7 +88,7 @@ def event(
             if st.button(
                 "Undo", icon=":material/undo:", key="undo", **rights.only(Right.DATA, help=label)
             ):
-                act(lambda: edits.undo(workspace, dataset.id))
+                act(workspace, dataset.id, lambda: edits.undo(workspace, dataset.id))
         if before is not None:
             st.button(
                 "Changes",
@@ -108,7 +108,7 @@ def event(
                 Right.DATA, help="Makes a new version that equals this one. You can undo it."
             ),
         ):
-            act(lambda: versions.go_back(workspace, dataset.id, number))
+            act(workspace, dataset.id, lambda: versions.go_back(workspace, dataset.id, number))
 
 
 def size(version: DatasetVersion, before: DatasetVersion | None) -> str:

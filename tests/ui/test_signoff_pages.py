@@ -284,6 +284,10 @@ def test_what_is_sealed_is_said_once_and_its_editor_is_closed(
     assert "Void now**: the sealed test of 'first'." in _said(judged_page)
     judged_page.button(key="undo").click().run()
     assert "Void now" not in _said(judged_page)
+    edits.exclude(workspace, "ds-1", [int(made.ids[Subset.TEST][0])])
+    history = open_page("data/versions.py", workspace)
+    history.button(key="undo").click().run()
+    assert "This restores the sealed test of 'first'" in history.toast[0].value
     sealing.open_test(workspace, "first", "release 1")
     app = open_page("signoff/signoff.py", workspace)
     assert REVIEWS_NOT_LIMITED not in _said(app)

@@ -8,7 +8,7 @@ from core.domain.datasets import Dataset, DatasetVersion
 from core.domain.keeping.people import Right
 from core.errors import TouchstoneError
 from core.workflows.data import edits, versions
-from core.workflows.voided import seals_in_words, valid_seals
+from core.workflows.voided import change_in_words, seals_in_words, valid_seals
 from core.workspace import Workspace
 from pages.data.classes import verdicts
 from pages.ui import errors, text
@@ -39,7 +39,7 @@ def rename_class(workspace: Workspace, dataset: Dataset) -> None:
         old = st.selectbox("Class", dataset.class_names, key=f"rename_from_{dataset.id}")
         new = st.text_input("New name", key=f"rename_to_{dataset.id}", max_chars=200)
         if st.form_submit_button("Rename", key="do_rename_class", **rights.only(Right.DATA)):
-            act(lambda: edits.rename_class(workspace, dataset.id, old, new))
+            act(workspace, dataset.id, lambda: edits.rename_class(workspace, dataset.id, old, new))
 
 
 def merge_classes(workspace: Workspace, dataset: Dataset) -> None:
@@ -58,7 +58,11 @@ def merge_classes(workspace: Workspace, dataset: Dataset) -> None:
             help="One of these names, or a new one.",
         )
         if st.form_submit_button("Merge", key="do_merge_classes", **rights.only(Right.DATA)):
-            act(lambda: edits.merge_classes(workspace, dataset.id, wanted, into))
+            act(
+                workspace,
+                dataset.id,
+                lambda: edits.merge_classes(workspace, dataset.id, wanted, into),
+            )
 
 
 def add_class(workspace: Workspace, dataset: Dataset) -> None:
@@ -71,7 +75,7 @@ def add_class(workspace: Workspace, dataset: Dataset) -> None:
             help="The class has no images until you relabel some.",
         )
         if st.form_submit_button("Add", key="do_add_class", **rights.only(Right.DATA)):
-            act(lambda: edits.add_class(workspace, dataset.id, name))
+            act(workspace, dataset.id, lambda: edits.add_class(workspace, dataset.id, name))
 
 
 def undo_button(workspace: Workspace, dataset: Dataset) -> None:
@@ -83,15 +87,17 @@ def undo_button(workspace: Workspace, dataset: Dataset) -> None:
         key="undo",
         **rights.only(Right.DATA),
     ):
-        act(lambda: edits.undo(workspace, dataset.id))
+        act(workspace, dataset.id, lambda: edits.undo(workspace, dataset.id))
 
 
-def act(edit: Callable[[], DatasetVersion]) -> None:
+def act(workspace: Workspace, dataset_id: str, edit: Callable[[], DatasetVersion]) -> None:
     """Apply an edit and show its summary, or why it is not possible."""
+    sealed = valid_seals(workspace, dataset_id)
     try:
         made = edit()
     except TouchstoneError as err:
         errors.show(err)
     else:
-        st.toast(text.plain(made.summary), icon=":material/check:")
+        told = (made.summary, change_in_words(workspace, dataset_id, sealed))
+        st.toast(text.plain(". ".join(filter(None, told))), icon=":material/check:")
         st.rerun()

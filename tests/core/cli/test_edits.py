@@ -75,7 +75,8 @@ def test_an_edit_says_whose_sealed_test_it_voids(call, workspace, tmp_path, comm
     other = names[(samples[ids[1]].label + 1) % len(names)]
     edit = test if command == "exclude" else f"{test}={other}"
     assert call(command, "parts", edit)["voids"] == ["first"]
-    call("undo", "parts")
+    assert call("undo", "parts")["restores"] == ["first"]
+    assert call("undo", "parts")["restores"] == []
     said = CliRunner().invoke(app, [command, "parts", edit, "--workspace", str(workspace.root)])
     assert "This voids the sealed test of 'first'" in " ".join(said.output.split())
 

@@ -27,7 +27,7 @@ def gpu(monkeypatch):
     monkeypatch.setattr("core.worker.training.data.device_title", lambda _: "A GPU")
 
 
-@pytest.mark.parametrize("recipe", [Recipe.QUICK, Recipe.FULL, Recipe.GOOD_ONLY])
+@pytest.mark.parametrize("recipe", [Recipe.QUICK, Recipe.GOOD_ONLY])
 def test_a_run_tells_how_far_the_results_of_a_gpu_are_from_those_of_use(
     trained, tmp_path, gpu, recipe
 ):
@@ -85,6 +85,7 @@ def test_a_model_of_a_checkpoint_leaves_what_its_run_says_of_itself(
     )
     view = trained_here(copy, trained, config)
     before = run_record.run_record(copy, view).computed_on["agreement"]
+    assert 0 < before["largest_difference"] < 1e-3
     right = TorchRuntime.features
     monkeypatch.setattr(TorchRuntime, "features", lambda self, pixels: -right(self, pixels))
     with lane_lock(copy, JobKind.TRAIN.lane).acquire():
