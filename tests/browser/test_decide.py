@@ -25,6 +25,13 @@ from tests.made import add_model, make_dataset
 
 pytestmark = pytest.mark.browser
 
+_LEGEND_ENDS_INSIDE = """() => {
+  const legend = document.querySelector('.ts-chart .legend')
+  const right = legend.closest('.ts-chart').getBoundingClientRect().right
+  const names = [...legend.querySelectorAll('.legendtext')]
+  return names.length > 2 && names.every(n => n.getBoundingClientRect().right <= right)
+}"""
+
 
 @pytest.fixture(scope="module")
 def made(app: App) -> Workspace:
@@ -83,6 +90,13 @@ def test_the_threshold_slider_moves_matrix_and_rates_together(
     overkill = basis.outcome(single_threshold(threshold)).overkill
     answer = f"{overkill.k} of {overkill.n} good images"
     expect(page.get_by_role("heading", name=re.compile(answer))).to_be_visible()
+    # On a phone the last name of the legend was cut.
+    whole = page.viewport_size
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.reload()
+    page.wait_for_selector(".ts-chart .legend")
+    becomes(lambda: page.evaluate(_LEGEND_ENDS_INSIDE), True)
+    page.set_viewport_size(whole)
     # A reload forgot what was not saved yet.
     page.reload()
     page.wait_for_selector(".ts-chart .heatmaplayer")

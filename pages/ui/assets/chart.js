@@ -5,6 +5,8 @@
 const CLICK_PX = 6  // a pointer that moved further was dragging
 const HIDDEN_BUTTONS = ['sendChartToCloud', 'toImage', 'autoScale2d']
 const TITLE_PX = 40  // above a saved image
+const NARROW_PX = 420  // of a chart on a phone
+const LINE_PX = 18  // of a legend
 
 const listening = new WeakSet()
 const libraries = new Map()  // address -> promise of a plotly.js
@@ -52,8 +54,16 @@ export default function ({ data, parentElement, setStateValue }) {
 function draw(chart) {
   const figure = coloured(chart, chart.source)
   figure.layout.uirevision ??= 'keep'
+  if (chart.clientWidth && chart.clientWidth < NARROW_PX) stackLegend(figure.layout)
   figure.data.push(...figure.data.filter(trace => trace.texttemplate && trace.colorscale).map(figures))
   return chart.plotly.react(chart, figure.data, figure.layout, chart.options)
+}
+
+// On a phone a legend with its title in one line would leave the chart.
+function stackLegend({ legend, margin }) {
+  if (!legend?.title?.text || !margin?.t) return
+  legend.title.side = 'top'
+  margin.t += LINE_PX
 }
 
 // The small one is a module, and may have been fetched ahead; the whole one is a script.
